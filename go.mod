@@ -1,0 +1,3 @@
+module github.com/xmpplens/xmpplens
+
+go 1.25.0
