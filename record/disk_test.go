@@ -1,0 +1,27 @@
+package record
+
+import (
+	"os"
+	"os/exec"
+	"runtime"
+	"testing"
+)
+
+// tinyDisk returns a directory on a file system with room for 64 KiB.
+func tinyDisk(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	mount := exec.Command("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", dir)
+	if out, err := mount.CombinedOutput(); err != nil {
+		if os.Getenv("CI") == "true" && runtime.GOOS == "linux" && os.Geteuid() == 0 {
+			t.Fatalf("mount a tiny tmpfs: %v: %s", err, out)
+		}
+		t.Skipf("needs a small file system, which takes Linux and root: %v", err)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v: %s", err, out)
+		}
+	})
+	return dir
+}

@@ -1,0 +1,86 @@
+// Package record keeps what a proxy saw: a recording is a file of JSON Lines,
+// one event a line, append-only, readable with jq and grep.
+//
+// The writer is a Log, the reading side a Reader, which pulls at its own pace
+// and can follow a Log that is still being written:
+//
+//	log, err := record.Create("login.jsonl", record.Options{Tool: "xmpplens"})
+//	log.Append(record.Event{C: 1, E: record.EventData, D: record.CS, Data: chunk, HasData: true})
+//	r := log.Reader()
+//	ev, err := r.Next(ctx)
+//
+// The first line is the header with the format's version. Keys and events that
+// this package does not know are kept and written back as they were. A
+// recording holds exact bytes, secrets included: files have mode 0600.
+package record
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// A Dir is a direction: client to server or server to client.
+type Dir string
+
+const (
+	CS Dir = "CS" // client to server
+	SC Dir = "SC" // server to client
+)
+
+// The events of format version 1. Others are kept and skipped.
+const (
+	EventOpen    = "open"    // a client connected: Kind, Client, Server
+	EventData    = "data"    // a leg received: D, Data
+	EventSecure  = "secure"  // TLS is established: Leg, Version, Cipher, ALPN, Peer, Verified
+	EventEdit    = "edit"    // the bytes [O,O+N) of D were sent as Data: By, Why
+	EventHold    = "hold"    // the bytes [O,O+N) of D are held: By
+	EventVerdict = "verdict" // what was done with the frame held at O: Verdict, Data when edited, By
+	EventInject  = "inject"  // Data was sent before offset O of D: By, Why
+	EventNote    = "note"    // a remark: Level, Text, Hint, By
+	EventClose   = "close"   // the connection ended: By, Error, Why
+)
+
+// An Event is one line of a recording. Which fields count depends on E; zero
+// fields are not written.
+type Event struct {
+	T time.Duration // since the header's time, never less than the line before; set by Append
+	C int           // connection, from 1; 0 = the recording as a whole
+	E string
+	D Dir
+
+	Kind, Client, Server string // open
+
+	// Data is "s" in the file where it is valid UTF-8, "b" (base64) where
+	// not. HasData tells an empty text, which an edit needs, from none.
+	// From a Reader, Data is valid until the next call of Next.
+	Data    []byte
+	HasData bool
+
+	O, N int64 // offset and length in what the direction received since the connection opened
+
+	Leg, Version, Cipher, ALPN, Peer string // secure
+	Verified                         bool
+
+	Verdict, By, Why  string
+	Level, Text, Hint string // note; Level is "", "note", "warning" or "error"
+	Error             string
+
+	Extra []Member // keys that this version does not know, in their order
+}
+
+// A Member is an unknown key with its value as it stands in the file.
+type Member struct {
+	Key   string
+	Value json.RawMessage
+}
+
+// Version is the format version that this package writes.
+const Version = 1
+
+// A Header is the first line of a recording.
+type Header struct {
+	Version int
+	Time    time.Time
+	Tool    string
+	Extra   []Member
+}

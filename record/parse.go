@@ -1,0 +1,307 @@
+package record
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// parseEvent reads one line. Members come in any order; those that are not
+// known are kept.
+func parseEvent(line []byte, ev *Event) error {
+	*ev = Event{}
+	return eachMember(line, func(key string, value json.RawMessage) error {
+		var err error
+		str := func(p *string) { err = json.Unmarshal(value, p) }
+		switch key {
+		case "t":
+			ev.T, err = parseSeconds(string(value))
+		case "c":
+			ev.C, err = strconv.Atoi(string(value))
+		case "e":
+			str(&ev.E)
+		case "d":
+			var s string
+			str(&s)
+			ev.D = Dir(s)
+		case "kind":
+			str(&ev.Kind)
+		case "client":
+			str(&ev.Client)
+		case "server":
+			str(&ev.Server)
+		case "leg":
+			str(&ev.Leg)
+		case "version":
+			str(&ev.Version)
+		case "cipher":
+			str(&ev.Cipher)
+		case "alpn":
+			str(&ev.ALPN)
+		case "peer":
+			str(&ev.Peer)
+		case "verified":
+			ev.Verified, err = strconv.ParseBool(string(value))
+		case "o":
+			ev.O, err = strconv.ParseInt(string(value), 10, 64)
+		case "n":
+			ev.N, err = strconv.ParseInt(string(value), 10, 64)
+		case "verdict":
+			str(&ev.Verdict)
+		case "by":
+			str(&ev.By)
+		case "why":
+			str(&ev.Why)
+		case "level":
+			str(&ev.Level)
+		case "text":
+			str(&ev.Text)
+		case "hint":
+			str(&ev.Hint)
+		case "error":
+			str(&ev.Error)
+		case "s":
+			ev.HasData = true
+			ev.Data, err = unquote(value)
+		case "b":
+			ev.HasData = true
+			if len(value) < 2 || value[0] != '"' {
+				return errors.New(`"b" is no string`)
+			}
+			ev.Data, err = base64.StdEncoding.AppendDecode(nil, value[1:len(value)-1])
+		default:
+			ev.Extra = append(ev.Extra, Member{key, bytes.Clone(value)})
+		}
+		if err != nil {
+			return fmt.Errorf("%q: %w", key, err)
+		}
+		return nil
+	})
+}
+
+// unquote decodes a JSON string; the common one without escapes is a slice of
+// the line.
+func unquote(value json.RawMessage) ([]byte, error) {
+	if len(value) < 2 || value[0] != '"' {
+		return nil, errors.New("no string")
+	}
+	inner := value[1 : len(value)-1]
+	at := bytes.IndexByte(inner, '\\')
+	if at < 0 {
+		return inner, nil
+	}
+	out := append(make([]byte, 0, len(inner)), inner[:at]...)
+	for i := at; i < len(inner); {
+		if inner[i] != '\\' {
+			next := bytes.IndexByte(inner[i:], '\\')
+			if next < 0 {
+				next = len(inner) - i
+			}
+			out = append(out, inner[i:i+next]...)
+			i += next
+			continue
+		}
+		switch inner[i+1] {
+		case '"', '\\', '/':
+			out = append(out, inner[i+1])
+		case 'n':
+			out = append(out, '\n')
+		case 'r':
+			out = append(out, '\r')
+		case 't':
+			out = append(out, '\t')
+		case 'b':
+			out = append(out, '\b')
+		case 'f':
+			out = append(out, '\f')
+		default: // \u, perhaps a pair of surrogates: not written by this package, so slow is good enough
+			var s string
+			if err := json.Unmarshal(value, &s); err != nil {
+				return nil, err
+			}
+			if !strings.HasPrefix(string(inner[i:]), `\u00`) {
+				return []byte(s), nil
+			}
+			c, err := strconv.ParseUint(string(inner[i+4:i+6]), 16, 8)
+			if err != nil || c >= 0x80 {
+				return []byte(s), nil
+			}
+			out = append(out, byte(c))
+			i += 4
+		}
+		i += 2
+	}
+	return out, nil
+}
+
+// parseSeconds reads decimal seconds exactly.
+func parseSeconds(s string) (time.Duration, error) {
+	whole, frac, _ := strings.Cut(s, ".")
+	n, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil || n < 0 || n > math.MaxInt64/int64(time.Second)-1 || strings.ContainsAny(frac, "eE") {
+		f, ferr := strconv.ParseFloat(s, 64) // another writer's 1e3
+		if ferr != nil || f < 0 || f > math.MaxInt64/1e9 {
+			return 0, fmt.Errorf("%q is no time", s)
+		}
+		return time.Duration(f * float64(time.Second)), nil
+	}
+	var ns int64
+	if frac != "" {
+		frac = (frac + "000000000")[:9]
+		if ns, err = strconv.ParseInt(frac, 10, 64); err != nil {
+			return 0, fmt.Errorf("%q is no time", s)
+		}
+	}
+	return time.Duration(n)*time.Second + time.Duration(ns), nil
+}
+
+// eachMember calls f with the members of the JSON object in line. Values alias
+// line.
+func eachMember(line []byte, f func(key string, value json.RawMessage) error) error {
+	if !json.Valid(line) {
+		var v any
+		err := json.Unmarshal(line, &v)
+		return fmt.Errorf("no JSON: %w", err)
+	}
+	i := skipBlank(line, 0)
+	if line[i] != '{' {
+		return errors.New("no JSON object")
+	}
+	// The line is valid JSON: only the ends of values have to be found.
+	i = skipBlank(line, i+1)
+	for line[i] != '}' {
+		end := valueEnd(line, i)
+		var key string
+		if err := json.Unmarshal(line[i:end], &key); err != nil {
+			return err
+		}
+		i = skipBlank(line, skipBlank(line, end)+1)
+		end = valueEnd(line, i)
+		if err := f(key, line[i:end]); err != nil {
+			return err
+		}
+		if i = skipBlank(line, end); line[i] == ',' {
+			i = skipBlank(line, i+1)
+		}
+	}
+	return nil
+}
+
+func skipBlank(b []byte, i int) int {
+	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\r' || b[i] == '\n') {
+		i++
+	}
+	return i
+}
+
+// valueEnd returns the end of the valid JSON value at i.
+func valueEnd(b []byte, i int) int {
+	switch b[i] {
+	case '"':
+		for i++; ; i++ {
+			n := bytes.IndexAny(b[i:], `"\`)
+			if i += n; b[i] == '"' {
+				return i + 1
+			}
+			i++
+		}
+	case '{', '[':
+		depth := 0
+		for ; ; i++ {
+			switch b[i] {
+			case '"':
+				i = valueEnd(b, i) - 1
+			case '{', '[':
+				depth++
+			case '}', ']':
+				if depth--; depth == 0 {
+					return i + 1
+				}
+			}
+		}
+	}
+	for i < len(b) && !strings.ContainsRune(",}] \t\r\n", rune(b[i])) {
+		i++
+	}
+	return i
+}
+
+// parseHeader reads the first line.
+func parseHeader(line []byte) (Header, error) {
+	var h Header
+	seen := false
+	err := eachMember(line, func(key string, value json.RawMessage) error {
+		switch key {
+		case "xmpplens":
+			seen = true
+			n, err := strconv.Atoi(string(value))
+			h.Version = n
+			return err
+		case "time":
+			return json.Unmarshal(value, &h.Time)
+		case "tool":
+			return json.Unmarshal(value, &h.Tool)
+		}
+		h.Extra = append(h.Extra, Member{key, bytes.Clone(value)})
+		return nil
+	})
+	switch {
+	case err != nil, !seen:
+		return h, &hinted{errors.New("record: this is no recording: its first line is no header"), `recordings begin with {"xmpplens":1,…`}
+	case h.Version < 1 || h.Version > Version:
+		return h, &hinted{fmt.Errorf("record: the recording has format version %d, this program reads up to %d", h.Version, Version), "use a newer xmpplens"}
+	}
+	return h, nil
+}
+
+// hinted is an error with its remedy.
+type hinted struct {
+	error
+	hint string
+}
+
+func (e *hinted) Unwrap() error { return e.error }
+
+// Hint returns what to do about the error.
+func (e *hinted) Hint() string { return e.hint }
+
+// A TornError says that the last line is not complete, as after a crash.
+type TornError struct {
+	Offset int64 // where the torn line begins
+	Bytes  int   // how long it is
+}
+
+func (e *TornError) Error() string {
+	return fmt.Sprintf("record: the last line is torn: %d bytes at offset %d are not readable, everything before is", e.Bytes, e.Offset)
+}
+
+// A LineError says that a line in the middle cannot be read. The Reader goes on
+// with the next one.
+type LineError struct {
+	Line   int // from 1, the header; 0 when the Reader was moved with SeekTo
+	Offset int64
+	Err    error
+}
+
+func (e *LineError) Error() string {
+	return fmt.Sprintf("record: line %d at offset %d: %v", e.Line, e.Offset, e.Err)
+}
+func (e *LineError) Unwrap() error { return e.Err }
+
+// A StoppedError says that recording stopped, most often because the disk is
+// full. The first Events events are there.
+type StoppedError struct {
+	Events int64
+	Err    error
+}
+
+func (e *StoppedError) Error() string {
+	return fmt.Sprintf("record: recording stopped after %d events: %v", e.Events, e.Err)
+}
+func (e *StoppedError) Unwrap() error { return e.Err }

@@ -1,0 +1,295 @@
+package record
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// MaxLine bounds one line of a recording, in bytes. A longer one is reported
+// and skipped.
+const MaxLine = 256 << 20
+
+const (
+	readSize   = 128 << 10
+	followPoll = 100 * time.Millisecond
+)
+
+// A Reader pulls events out of a recording at its own pace. It is not safe for
+// concurrent use; Clone makes another one with a position of its own.
+type Reader struct {
+	src    io.ReaderAt
+	close  func() error
+	log    *Log          // nil for a finished file
+	poke   chan struct{} // capacity 1; the log wrote something
+	follow bool
+	broken error // of opening
+
+	header Header
+	buf    []byte // read but not yet returned: the bytes of the file from at on
+	at     int64
+	line   int // of the next line, from 1; 0 after SeekTo
+	pos    int64
+	told   bool // the torn tail, or the stop of the log, was reported
+
+}
+
+// Open reads a recording from a file.
+func Open(path string) (*Reader, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("record: open the recording: %w", err)
+	}
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		f.Close()
+		return nil, &hinted{fmt.Errorf("record: %s is a directory", path), "give the recording's file"}
+	}
+	r := new(Reader)
+	r.open(f, f)
+	if err := r.readHeader(); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return r, nil
+}
+
+// Read reads a recording that is in memory or behind any other io.ReaderAt,
+// which the caller closes.
+func Read(src io.ReaderAt) (*Reader, error) {
+	r := new(Reader)
+	r.open(src, io.NopCloser(nil))
+	return r, r.readHeader()
+}
+
+func (r *Reader) open(src io.ReaderAt, c io.Closer) {
+	r.src, r.close, r.line = src, c.Close, 1
+}
+
+func (r *Reader) readHeader() error {
+	line, err := r.readLine(context.Background())
+	var torn *TornError
+	if errors.Is(err, io.EOF) || errors.As(err, &torn) {
+		line, err = r.buf, nil // an empty file, or a header without its end
+	}
+	if err != nil {
+		return err
+	}
+	r.header, err = parseHeader(line)
+	return err
+}
+
+// Follow makes Next wait at the end of a file for more, as tail -f does.
+func (r *Reader) Follow() { r.follow = true }
+
+// Header returns the first line.
+func (r *Reader) Header() Header { return r.header }
+
+// Pos returns where the line of the last event begins, in bytes from the
+// beginning of the file.
+func (r *Reader) Pos() int64 { return r.pos }
+
+// SeekTo makes the next event the one whose line begins at pos.
+func (r *Reader) SeekTo(pos int64) error {
+	if pos < 0 {
+		return fmt.Errorf("record: no position %d", pos)
+	}
+	if ahead := pos - r.at; ahead >= 0 && ahead <= int64(len(r.buf)) {
+		r.buf = r.buf[ahead:]
+	} else {
+		r.buf = nil
+	}
+	r.at, r.line, r.told = pos, 0, false
+	return nil
+}
+
+// Clone returns a reader of the same recording at the same position.
+func (r *Reader) Clone() (*Reader, error) {
+	if r.broken != nil {
+		return nil, r.broken
+	}
+	c := &Reader{src: r.src, close: func() error { return nil }, log: r.log, follow: r.follow, header: r.header, at: r.at, line: r.line}
+	if r.log != nil {
+		c.poke = make(chan struct{}, 1)
+		r.log.mu.Lock()
+		r.log.readers[c] = struct{}{}
+		r.log.mu.Unlock()
+	}
+	return c, nil
+}
+
+// Close releases the file. Clones of the reader must not be used any more.
+func (r *Reader) Close() error {
+	if r.log != nil {
+		r.log.mu.Lock()
+		delete(r.log.readers, r)
+		r.log.mu.Unlock()
+	}
+	if r.close == nil {
+		return nil
+	}
+	return r.close()
+}
+
+// Next returns the next event. Its Data is valid until the next call.
+//
+// At the end of a file the error is io.EOF; a reader of a Log, or one that
+// follows, waits for more. Damage is reported once and does not end the
+// reading: a *TornError for a last line without its end, a *LineError for a
+// line that cannot be read, a *StoppedError when recording stopped early.
+func (r *Reader) Next(ctx context.Context) (Event, error) {
+	if r.broken != nil {
+		return Event{}, r.broken
+	}
+	if err := ctx.Err(); err != nil {
+		return Event{}, err
+	}
+	for {
+		r.pos = r.at
+		number := r.line
+		line, err := r.readLine(ctx)
+		if err != nil {
+			return Event{}, err
+		}
+		if len(bytes.TrimSpace(line)) == 0 {
+			continue
+		}
+		var ev Event
+		if err := parseEvent(line, &ev); err != nil {
+			return Event{}, &LineError{number, r.pos, err}
+		}
+		return ev, nil
+	}
+}
+
+// readLine returns the next line without its end.
+func (r *Reader) readLine(ctx context.Context) ([]byte, error) {
+	searched := 0
+	for {
+		if n := bytes.IndexByte(r.buf[searched:], '\n'); n >= 0 {
+			line := r.buf[:searched+n]
+			r.advance(searched + n + 1)
+			return line, nil
+		}
+		searched = len(r.buf)
+		if searched > MaxLine {
+			return nil, r.skipLine()
+		}
+		err := r.fill()
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("record: read: %w", err)
+		}
+		if err := r.atEnd(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (r *Reader) advance(n int) {
+	r.buf = r.buf[n:]
+	r.at += int64(n)
+	if r.line > 0 {
+		r.line++
+	}
+}
+
+// fill reads more behind buf. Lines that were returned stay where they are: a
+// new array is taken when the old one is used up.
+func (r *Reader) fill() error {
+	if cap(r.buf)-len(r.buf) < readSize/4 {
+		bigger := make([]byte, len(r.buf), max(readSize, 2*len(r.buf)+readSize/2))
+		copy(bigger, r.buf)
+		r.buf = bigger
+	}
+	room := r.buf[len(r.buf):cap(r.buf)]
+	from := r.at + int64(len(r.buf))
+	if r.log != nil {
+		// Only what is whole: a write may be under way.
+		left := r.log.committed.Load() - from
+		if left <= 0 {
+			return io.EOF
+		}
+		room = room[:min(int64(len(room)), left)]
+	}
+	n, err := r.src.ReadAt(room, from)
+	r.buf = r.buf[:len(r.buf)+n]
+	if n > 0 {
+		return nil
+	}
+	return err
+}
+
+// skipLine leaves out a line that is too long.
+func (r *Reader) skipLine() error {
+	e := &LineError{r.line, r.at, fmt.Errorf("longer than %d bytes", MaxLine)}
+	for {
+		if n := bytes.IndexByte(r.buf, '\n'); n >= 0 {
+			r.advance(n + 1)
+			return e
+		}
+		r.at += int64(len(r.buf))
+		r.buf = r.buf[:0]
+		if err := r.fill(); err != nil {
+			return e
+		}
+	}
+}
+
+// atEnd waits for more, or says why there is none.
+func (r *Reader) atEnd(ctx context.Context) error {
+	switch {
+	case r.log != nil:
+		select {
+		case <-r.log.done:
+			if r.log.committed.Load() > r.at+int64(len(r.buf)) {
+				return nil // the last words before the end
+			}
+			if err := r.stop(); err != nil {
+				return err
+			}
+			return io.EOF
+		default:
+		}
+		if err := r.stop(); err != nil {
+			return err
+		}
+		select {
+		case <-r.poke:
+		case <-r.log.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		return nil
+	case r.follow:
+		timer := time.NewTimer(followPoll)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	case len(r.buf) > 0 && !r.told:
+		r.told = true
+		return &TornError{r.at, len(r.buf)}
+	}
+	return io.EOF
+}
+
+// stop returns the error that stopped the log, the first time.
+func (r *Reader) stop() error {
+	if r.told {
+		return nil
+	}
+	if err := r.log.Err(); err != nil {
+		r.told = true
+		return err
+	}
+	return nil
+}
