@@ -1,0 +1,303 @@
+package stanza
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/xmpplens/xmpplens/decode"
+)
+
+const header = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"
+
+// frames cuts text inside a client's stream.
+func frames(text string) []decode.Frame {
+	var d decode.Decoder
+	d.Write([]byte(header + text))
+	var out []decode.Frame
+	add := func(f decode.Frame) {
+		f.Raw, f.Name, f.NS = bytes.Clone(f.Raw), bytes.Clone(f.Name), bytes.Clone(f.NS)
+		out = append(out, f)
+	}
+	for f, ok := d.Next(); ok; f, ok = d.Next() {
+		add(f)
+	}
+	for f, ok := d.Close(); ok; f, ok = d.Close() {
+		add(f)
+	}
+	return out[1:]
+}
+
+func frame(t testing.TB, text string) decode.Frame {
+	t.Helper()
+	f := frames(text)
+	if len(f) != 1 {
+		t.Fatalf("%q: %d frames", text, len(f))
+	}
+	return f[0]
+}
+
+func TestSummary(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{`<message type='chat' from='juliet@capulet.example/balcony' to='romeo@montague.example'><body>Art thou not Romeo,
+			and a Montague?</body></message>`, `chat juliet@capulet.example → romeo@montague.example: "Art thou not Romeo, and a Montague?"`},
+		{`<message to='a@b'><body>&lt;b&gt;&#x1b;[31m</body></message>`, `message → a@b: "<b>` + "\ufffd" + `[31m"`},
+		{`<message type='chat' to='a@b'><composing xmlns='http://jabber.org/protocol/chatstates'/></message>`, `chat → a@b: composing`},
+		{`<message type='groupchat' from='r@rooms.e/nurse' to='a@b/c'><body>hi</body></message>`, `groupchat nurse in r@rooms.e: "hi"`},
+		{`<message type='error' from='x@y'><body>q</body><error type='cancel'><not-allowed xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>`, `error not-allowed for a message x@y →`},
+		{`<message from='a@b'><received xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' type='chat' from='c@d/e' to='a@b'><body>yo</body></message></forwarded></received></message>`,
+			`message a@b →: carbon of what was received, chat c@d → a@b: "yo"`},
+		{`<message from='a@b'><event xmlns='http://jabber.org/protocol/pubsub#event'><items node='urn:xmpp:avatar:metadata'><item/></items></event></message>`, `message a@b →: 1 item published to urn:xmpp:avatar:metadata`},
+		{`<presence><show>away</show><status>stepped away</status></presence>`, `presence away "stepped away"`},
+		{`<presence type='subscribe' to='r@m'/>`, `presence subscribe → r@m`},
+		{`<presence/>`, `presence available`},
+		{`<presence to='r@rooms/romeo'><x xmlns='http://jabber.org/protocol/muc'/></presence>`, `presence joins r@rooms as romeo`},
+		{`<presence from='r@rooms/romeo'><x xmlns='http://jabber.org/protocol/muc#user'><item role='participant' affiliation='member'/><status code='110'/></x></presence>`, `presence romeo is in r@rooms, participant and member, status 110 (self)`},
+		{`<iq type='get' id='1'><query xmlns='jabber:iq:roster'/></iq>`, `iq get roster`},
+		{`<iq type='result' id='1'><query xmlns='jabber:iq:roster'><item jid='a@b'/></query></iq>`, `iq result roster, 1 contact`},
+		{`<iq type='set' id='1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>orchard</resource></bind></iq>`, `iq set bind resource orchard`},
+		{`<iq type='error' id='1' from='e'><query xmlns='http://jabber.org/protocol/disco#info'/><error type='auth'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>no</text></error></iq>`, `iq error forbidden "no" to disco#info e →`},
+		{`<iq type='get' to='upload.e'><request xmlns='urn:xmpp:http:upload:0' filename='balcony.jpg' size='12345'/></iq>`, `iq get upload slot for "balcony.jpg" of 12345 bytes → upload.e`},
+		{`<iq type='set'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='urn:xmpp:avatar:data'><item/></publish></pubsub></iq>`, `iq set publish to urn:xmpp:avatar:data`},
+		{`<iq type='get'><x xmlns='urn:xmpp:extdisco:2'/></iq>`, `iq get x (External Service Discovery, XEP-0215)`},
+		{`<iq type='get'><x xmlns='urn:nobody'/></iq>`, `iq get x urn:nobody`},
+		{`<iq type='result' id='2'/>`, `iq result`},
+		{`<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism></mechanisms></stream:features>`, `features: STARTTLS required, SASL PLAIN`},
+		{`<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>`, `stream error host-unknown`},
+		{`<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AHJvbWVvAHNlY3JldA==</auth>`, `SASL login with PLAIN as romeo`},
+		{`<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>biwsbj1yb21lbyxyPWFiYw==</auth>`, `SASL login with SCRAM-SHA-1 as romeo`},
+		{`<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/><text>wrong</text></failure>`, `SASL failure not-authorized "wrong"`},
+		{`<a xmlns='urn:xmpp:sm:3' h='5'/>`, `sm acknowledges 5`},
+		{`<enabled xmlns='urn:xmpp:sm:3' resume='1' max='60' id='x'/>`, `sm enabled, can be resumed within 60 s`},
+		{`<enabled xmlns='urn:xmpp:sm:3' resume='1' id='x'/>`, `sm enabled, can be resumed`},
+		{" \n", "white space keepalive"},
+		{`</stream:stream>`, "stream end"},
+	} {
+		if got := Parse(frames(c.in)[0]).Summary; got != c.want {
+			t.Errorf("%s\n got %s\nwant %s", c.in, got, c.want)
+		}
+	}
+}
+
+func TestParse(t *testing.T) {
+	s := Parse(frame(t, `<iq xml:lang='en' type='error' id='i&amp;1' from='a@b' to='c@d'><ping xmlns='urn:xmpp:ping'/><x xmlns='urn:nobody'/><error type='wait'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>`))
+	if s.Kind != "iq" || s.Name != "iq" || s.NS != "jabber:client" || s.Type != "error" || s.ID != "i&1" || s.From != "a@b" || s.To != "c@d" || s.Lang != "en" {
+		t.Errorf("%+v", s)
+	}
+	if len(s.Payloads) != 3 || s.Payloads[0] != (Payload{"urn:xmpp:ping", "ping", "XEP-0199"}) || s.Payloads[1].XEP != "" {
+		t.Errorf("payloads %v", s.Payloads)
+	}
+	if *s.Error != (Error{"gone", "wait", ""}) {
+		t.Errorf("error %v", *s.Error)
+	}
+	for in, want := range map[string]string{
+		`<iq xmlns='urn:other'/>`: "nonza", `<r xmlns='urn:xmpp:sm:3'/>`: "nonza", ` `: "whitespace", `</stream:stream>`: "end",
+		`<!-- -->`: "comment", `<?pi?>`: "instruction", `<message></iq>`: "junk", `<presence/>`: "presence",
+	} {
+		if got := Parse(frames(in)[0]).Kind; got != want {
+			t.Errorf("%s: kind %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestSecrets(t *testing.T) {
+	const sasl, sasl2 = "urn:ietf:params:xml:ns:xmpp-sasl", "urn:xmpp:sasl:2"
+	for _, c := range []struct{ in, want string }{
+		{`<auth xmlns='` + sasl + `' mechanism='PLAIN'>AHJvbWVvAHNlY3JldA==</auth>`, `<auth xmlns='` + sasl + `' mechanism='PLAIN'>[user romeo, password hidden, 6 bytes]</auth>`},
+		{`<response xmlns='` + sasl + `'>Yz1iaXdzLHI9YWJjLHA9c2VjcmV0</response>`, `<response xmlns='` + sasl + `'>[c=biws,r=abc,p=hidden]</response>`},
+		{`<success xmlns='` + sasl + `'>dj1zZWNyZXQ=</success>`, `<success xmlns='` + sasl + `'>[v=hidden]</success>`},
+		{`<auth xmlns='` + sasl + `' mechanism='X-OAUTH2'>c2VjcmV0</auth>`, `<auth xmlns='` + sasl + `' mechanism='X-OAUTH2'>[SASL data hidden, 6 bytes]</auth>`},
+		{`<auth xmlns='` + sasl + `' mechanism='PLAIN'>secret!</auth>`, `<auth xmlns='` + sasl + `' mechanism='PLAIN'>[SASL data hidden, 7 characters]</auth>`},
+		{`<auth xmlns='` + sasl + `' mechanism='PLAIN'>=</auth>`, `<auth xmlns='` + sasl + `' mechanism='PLAIN'>=</auth>`},
+		{`<authenticate xmlns='` + sasl2 + `' mechanism='PLAIN'><initial-response>AHJvbWVvAHNlY3JldA==</initial-response></authenticate>`, `<authenticate xmlns='` + sasl2 + `' mechanism='PLAIN'><initial-response>[user romeo, password hidden, 6 bytes]</initial-response></authenticate>`},
+		{`<success xmlns='` + sasl2 + `'><token xmlns='urn:xmpp:fast:0' expiry='x' token='secret'/></success>`, `<success xmlns='` + sasl2 + `'><token xmlns='urn:xmpp:fast:0' expiry='x' token='[token hidden, 6 bytes]'/></success>`},
+		{`<handshake>secret</handshake>`, `<handshake>secret</handshake>`},
+		{`<handshake xmlns='jabber:component:accept'>secret</handshake>`, `<handshake xmlns='jabber:component:accept'>[handshake hidden, 6 bytes]</handshake>`},
+		{`<iq type='set'><query xmlns='jabber:iq:register'><username>u</username><password>secret</password></query></iq>`, `<iq type='set'><query xmlns='jabber:iq:register'><username>u</username><password>[password hidden, 6 bytes]</password></query></iq>`},
+		{`<iq><slot xmlns='urn:xmpp:http:upload:0'><put url='u'><header name='Authorization'>secret</header><header name='Expires'>x</header></put></slot></iq>`, `<iq><slot xmlns='urn:xmpp:http:upload:0'><put url='u'><header name='Authorization'>[authorization hidden, 6 bytes]</header><header name='Expires'>x</header></put></slot></iq>`},
+		{`<iq><x xmlns='jabber:x:data'><field var='p' type='text-private'><value>secret</value></field></x></iq>`, `<iq><x xmlns='jabber:x:data'><field var='p' type='text-private'><value>[private hidden, 6 bytes]</value></field></x></iq>`},
+		{`<message><body>secret</body></message>`, `<message><body>secret</body></message>`},
+		// Broken and cut short: still masked.
+		{`<auth xmlns='` + sasl + `' mechanism='PLAIN'>AHJvbWVvAHNlY3JldA==`, `<auth xmlns='` + sasl + `' mechanism='PLAIN'>[user romeo, password hidden, 6 bytes]`},
+	} {
+		f := frame(t, c.in)
+		if got := string(Mask(f.Raw, Secrets(f))); got != c.want {
+			t.Errorf("%s\n got %s\nwant %s", c.in, got, c.want)
+		}
+		var shown strings.Builder
+		Pretty(f, PrettyOptions{Secrets: Secrets(f), Width: 20}, func(_ Class, b []byte) { shown.Write(b) })
+		if c.in != c.want && (strings.Contains(shown.String(), "secret") || strings.Contains(shown.String(), "AHJv") || !strings.Contains(shown.String(), "hidden")) && !strings.Contains(c.want, ">=<") {
+			t.Errorf("pretty shows %s", shown.String())
+		}
+	}
+}
+
+func pretty(f decode.Frame, width int) string {
+	var b strings.Builder
+	Pretty(f, PrettyOptions{Width: width}, func(_ Class, t []byte) { b.Write(t) })
+	return b.String()
+}
+
+func TestPretty(t *testing.T) {
+	for _, c := range []struct {
+		in, want string
+		width    int
+	}{
+		{`<message to='a@b'><body>hi</body><x xmlns='y'/></message>`, "<message to='a@b'>\n  <body>hi</body>\n  <x xmlns='y'/>\n</message>", 80},
+		{`<message  to='a@b'   from="c@d/e"><body>hi</body></message>`, "<message to='a@b'\n    from=\"c@d/e\">\n  <body>hi</body>\n</message>", 20},
+		{`<a>text <b/> mixed</a>`, `<a>text <b/> mixed</a>`, 80},
+		{`<a><!-- kept --><b/></a>`, `<a><!-- kept --><b/></a>`, 80},
+		{`<a><b><c/></b></a>`, "<a>\n  <b>\n    <c/>\n  </b>\n</a>", 80},
+		{"<a>\u202e\x07\n</a>", "<a>\\u{202e}\\u{7}\n</a>", 80},
+		{`<a></b>`, `<a></b>`, 80},
+	} {
+		if got := pretty(frames(c.in)[0], c.width); got != c.want {
+			t.Errorf("%s\n got %s\nwant %s", c.in, got, c.want)
+		}
+	}
+}
+
+func TestJID(t *testing.T) {
+	for _, c := range []struct {
+		in   string
+		want JID
+		ok   bool
+	}{
+		{"Juliet@Capulet.example/Balcony", JID{"juliet", "capulet.example", "Balcony"}, true},
+		{"capulet.example", JID{"", "capulet.example", ""}, true},
+		{"a@b/c@d/e", JID{"a", "b", "c@d/e"}, true},
+		{"b/c@d", JID{"", "b", "c@d"}, true},
+		{"fußball@example.com", JID{"fußball", "example.com", ""}, true},
+		{"π@xn--bcher-kva.example", JID{"π", "bücher.example", ""}, true},
+		{"a@192.0.2.1", JID{"a", "192.0.2.1", ""}, true},
+		{"a@[2001:DB8::1]/x", JID{"a", "[2001:db8::1]", "x"}, true},
+		{"a@b./r", JID{"a", "b", "r"}, true},
+		{"", JID{}, false}, {"@b", JID{}, false}, {"a@", JID{}, false}, {"a@b/", JID{}, false},
+		{"a b@c", JID{}, false}, {"a'b@c", JID{}, false}, {"a@b c", JID{}, false}, {"henryⅣ@e", JID{}, false},
+		{strings.Repeat("x", 1024) + "@b", JID{}, false}, {"a@b/\x00", JID{}, false}, {"\xff@b", JID{}, false}, {"a@[1.2.3.4]", JID{}, false},
+	} {
+		got, err := ParseJID(c.in)
+		if got != c.want || (err == nil) != c.ok {
+			t.Errorf("%.40q: %+v, %v", c.in, got, err)
+		}
+		if err == nil {
+			if again, err := ParseJID(got.String()); err != nil || again != got {
+				t.Errorf("%q again: %+v, %v", got, again, err)
+			}
+		}
+	}
+}
+
+// infoset is what may not change when a frame is printed indented. White space
+// between elements is left out.
+func infoset(b []byte) (string, error) {
+	d := xml.NewDecoder(bytes.NewReader(b))
+	var out strings.Builder
+	text := ""
+	for {
+		tok, err := d.RawToken()
+		if errors.Is(err, io.EOF) {
+			return out.String(), nil
+		} else if err != nil {
+			return "", err
+		}
+		if c, ok := tok.(xml.CharData); ok {
+			text += string(c)
+			continue
+		}
+		if strings.TrimSpace(text) != "" {
+			out.WriteString(text)
+		}
+		text = ""
+		j, _ := json.Marshal(tok)
+		out.Write(j)
+	}
+}
+
+func check(t *testing.T, f decode.Frame) {
+	s := Parse(f)
+	if strings.IndexFunc(s.Summary, dangerous) >= 0 {
+		t.Errorf("summary %q of %q could drive a terminal", s.Summary, f.Raw)
+	}
+	spans := Secrets(f)
+	at := 0
+	for _, p := range spans {
+		if p.Start < at || p.End <= p.Start || p.End > len(f.Raw) {
+			t.Fatalf("spans %v of %d bytes %q", spans, len(f.Raw), f.Raw)
+		}
+		at = p.End
+	}
+	var shown bytes.Buffer
+	Tokens(f.Raw, nil, func(k Class, b []byte) {
+		if bytes.ContainsFunc(b, func(r rune) bool { return dangerous(r) && r != '\n' && r != '\t' }) {
+			t.Errorf("%q could drive a terminal", b)
+		}
+		shown.Write(b)
+	})
+	if !bytes.ContainsFunc(f.Raw, dangerous) && f.Err == nil && !bytes.Equal(shown.Bytes(), f.Raw) {
+		t.Errorf("tokens\n got %q\nwant %q", shown.Bytes(), f.Raw)
+	}
+	if f.Kind == decode.Element && f.Part == decode.Whole && f.Err == nil && !bytes.ContainsFunc(f.Raw, dangerous) {
+		want, err := infoset(f.Raw)
+		if err != nil {
+			return
+		}
+		for _, width := range []int{1, 80} {
+			if got, err := infoset([]byte(pretty(f, width))); err != nil || got != want {
+				t.Errorf("pretty changes %q:\n got %s, %v\nwant %s", f.Raw, got, err, want)
+			}
+		}
+	}
+}
+
+func FuzzStanza(f *testing.F) {
+	for _, s := range []string{`<iq type='set'><query xmlns='jabber:iq:register'><password>x</password></query></iq>`, `<a b = 'c'  d="e">x<![CDATA[y]]>&lt;</a>`,
+		`<message><!-- x --><a:b xmlns:a='c'/></message>`, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>AAA=</auth>", "<a></b>", "<a \xff='\x1b'>"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, f := range frames(string(b)) {
+			check(t, f)
+		}
+	})
+}
+
+// The corpus has the examples of the XEPs; it is not part of the project.
+func TestCorpus(t *testing.T) {
+	f, err := os.Open("../../../shared/corpus/xep-examples.jsonl")
+	if err != nil {
+		return // only where the corpus lies beside the checkout
+	}
+	defer f.Close()
+	n := 0
+	sc := bufio.NewScanner(f)
+	sc.Buffer(nil, 16<<20)
+	for sc.Scan() {
+		var v struct{ XML string }
+		if err := json.Unmarshal(sc.Bytes(), &v); err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range frames(v.XML) {
+			check(t, f)
+			n++
+		}
+	}
+	if n == 0 {
+		t.Error("no frames in the corpus")
+	}
+	t.Logf("%d frames", n)
+}
+
+func BenchmarkParse(b *testing.B) {
+	f := frames(`<message type='chat' from='juliet@capulet.example/balcony' to='romeo@montague.example'><body>Art thou not Romeo?</body><active xmlns='http://jabber.org/protocol/chatstates'/></message>`)[0]
+	b.ReportAllocs()
+	for b.Loop() {
+		Parse(f)
+	}
+}
