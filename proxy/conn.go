@@ -1,0 +1,208 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/xmpplens/xmpplens/proxy/session"
+	"github.com/xmpplens/xmpplens/record"
+)
+
+// conn is the shell of one session: it carries out what the session decides.
+//
+// Lock order: mu, then a leg's write lock. handle takes the write locks of the
+// legs that it will send to before it lets mu go, so that bytes reach a leg in
+// the order in which the session decided them, while a blocked write holds up
+// its own direction only.
+type conn struct {
+	p  *Proxy
+	id int
+
+	mu       sync.Mutex
+	sess     *session.Session // guarded by mu
+	released sync.Cond        // on mu; the session may have stopped waiting
+
+	legs [2]leg
+	cert *tls.Config // answer to the client's hello; used by clientToServer only
+
+	started bool           // serverToClient runs; used by clientToServer only
+	wg      sync.WaitGroup // for serverToClient
+}
+
+func newConn(p *Proxy, id int, nc net.Conn) *conn {
+	c := &conn{p: p, id: id, sess: session.New(p.sessionConfig(id))}
+	c.released.L = &c.mu
+	c.legs[session.Client].use(nc)
+	return c
+}
+
+// clientToServer reads the client leg until it ends, and owns the connection:
+// when it returns both legs are closed and serverToClient has ended.
+func (c *conn) clientToServer(ctx context.Context) {
+	client := &c.legs[session.Client]
+	c.handle(ctx, session.Input{On: session.Accepted, Client: client.remote(), Server: c.p.Upstream.String()})
+	for c.wait(record.CS) && c.receive(ctx, session.Client) {
+		c.startServer(ctx)
+	}
+	c.wg.Wait()
+	for i := range c.legs {
+		c.legs[i].close()
+	}
+}
+
+// startServer starts the other direction as soon as the server may speak.
+func (c *conn) startServer(ctx context.Context) {
+	if c.started {
+		return
+	}
+	c.mu.Lock()
+	ready := c.sess.ServerReady()
+	c.mu.Unlock()
+	if ready {
+		c.started = true
+		c.wg.Go(func() { c.serverToClient(ctx) })
+	}
+}
+
+// serverToClient reads the server leg until it ends.
+func (c *conn) serverToClient(ctx context.Context) {
+	for c.receive(ctx, session.Server) {
+	}
+}
+
+// wait blocks while the session wants nothing more from the direction. It
+// reports false when the session is over and the leg is to be drained no
+// further.
+func (c *conn) wait(d record.Dir) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.sess.Waits(d) {
+		c.released.Wait()
+	}
+	return true
+}
+
+// receive hands one chunk of a leg to the session. It reports false at the
+// leg's end.
+func (c *conn) receive(ctx context.Context, which session.Leg) bool {
+	l := &c.legs[which]
+	buf, n, err := l.read()
+	if n > 0 {
+		c.handle(ctx, session.Input{On: session.Data, Dir: which.Receives(), Bytes: buf.b[:n]})
+	}
+	buf.release()
+	if err == nil {
+		return true
+	}
+	c.handle(ctx, session.Input{On: session.EOF, Leg: which, Err: endError(err), CloseNotify: l.closeNotified()})
+	return false
+}
+
+// handle gives the session an input and carries out the answer.
+func (c *conn) handle(ctx context.Context, in session.Input) {
+	c.mu.Lock()
+	effects := c.sess.Handle(in)
+	var locked [2]bool
+	for i := range effects {
+		if e := &effects[i]; e.Do == session.Send && !locked[e.Leg] {
+			c.legs[e.Leg].wmu.Lock()
+			locked[e.Leg] = true
+		}
+	}
+	c.mu.Unlock()
+	unlock := func() {
+		for i := range locked {
+			if locked[i] {
+				c.legs[i].wmu.Unlock()
+				locked[i] = false
+			}
+		}
+	}
+	var failed [2]error
+	for i := range effects {
+		switch e := &effects[i]; e.Do {
+		case session.Record:
+			c.p.Log.Append(e.Events...) // its error sticks in the log, which tells whoever watches it
+		case session.Send:
+			if failed[e.Leg] == nil {
+				failed[e.Leg] = c.legs[e.Leg].writeLocked(e.Bytes)
+			}
+		default:
+			unlock()
+			c.do(ctx, e)
+		}
+	}
+	unlock()
+	for i, err := range failed {
+		if err != nil {
+			c.handle(ctx, session.Input{On: session.WriteFailed, Leg: session.Leg(i), Err: endError(err)})
+		}
+	}
+	c.released.Broadcast()
+}
+
+// do carries out what is not a matter of bytes.
+func (c *conn) do(ctx context.Context, e *session.Effect) {
+	l := &c.legs[e.Leg]
+	switch e.Do {
+	case session.Dial:
+		nc, direct, err := c.p.dial(ctx, e.Direct)
+		if err != nil {
+			c.handle(ctx, session.Input{On: session.DialFailed, Err: err, Hint: hintOf(err)})
+			return
+		}
+		c.legs[session.Server].use(nc)
+		c.handle(ctx, session.Input{On: session.Dialed, Server: nc.RemoteAddr().String(), Direct: direct})
+	case session.Secure:
+		c.secure(ctx, e)
+	case session.Certificate:
+		c.cert = c.p.certificate(e)
+	case session.CloseWrite:
+		l.closeWrite()
+	case session.Linger:
+		l.deadline(lingerLimit)
+	case session.Close:
+		for i := range c.legs {
+			c.legs[i].closeWrite()
+			c.legs[i].deadline(drainLimit)
+		}
+	}
+}
+
+// shutdown ends the session in an orderly way, because the proxy ends.
+func (c *conn) shutdown() {
+	c.deadlines(drainLimit) // frees writes that the peer does not take
+	c.handle(context.Background(), session.Input{On: session.Shutdown})
+}
+
+func (c *conn) deadlines(d time.Duration) {
+	for i := range c.legs {
+		c.legs[i].deadline(d)
+	}
+}
+
+// cut ends the session at once.
+func (c *conn) cut() {
+	for i := range c.legs {
+		c.legs[i].close()
+	}
+}
+
+// endError makes nil of the ends that are in order.
+func endError(err error) error {
+	switch {
+	case isEOF(err):
+		return nil
+	case errors.Is(err, net.ErrClosed):
+		return errors.New("closed by the proxy")
+	}
+	var op *net.OpError
+	if errors.As(err, &op) && op.Err != nil {
+		return op.Err // without the addresses, which the open event has
+	}
+	return err
+}

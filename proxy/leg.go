@@ -1,0 +1,109 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A chunk is what one read returns at most. 64 KiB is four TLS records: larger
+// reads were no faster, smaller ones cost a write to the log each.
+const chunkSize = 64 << 10
+
+type chunk struct{ b [chunkSize]byte }
+
+var chunks = sync.Pool{New: func() any { return new(chunk) }}
+
+// release gives the buffer back; a nil chunk has none.
+func (c *chunk) release() {
+	if c != nil {
+		chunks.Put(c)
+	}
+}
+
+// A leg is one connection with its TLS layer, if it has one. One goroutine
+// reads it; any goroutine may write.
+type leg struct {
+	socket atomic.Pointer[socket] // nil until the leg is connected
+
+	wmu    sync.Mutex
+	tls    *tls.Conn // guarded by wmu; the reading goroutine sets it and may read it without
+	ended  bool      // guarded by wmu; the sending side is closed
+	reader reader    // of the reading goroutine
+}
+
+// use gives the leg its connection.
+func (l *leg) use(nc net.Conn) {
+	s := newSocket(nc)
+	l.reader.init(s)
+	l.socket.Store(s)
+}
+
+func (l *leg) remote() string {
+	return l.socket.Load().conn.RemoteAddr().String()
+}
+
+// read returns the next chunk. The caller releases the buffer.
+func (l *leg) read() (*chunk, int, error) {
+	if l.socket.Load() == nil {
+		return nil, 0, io.EOF
+	}
+	return l.reader.read()
+}
+
+// closeNotified reports whether the peer closed its TLS layer properly
+// (RFC 8446 §6.1), in contrast to ending the TCP connection under it.
+func (l *leg) closeNotified() bool { return l.tls != nil && !l.socket.Load().eof.Load() }
+
+// writeLocked writes all of b; the caller holds wmu.
+func (l *leg) writeLocked(b []byte) error {
+	s := l.socket.Load()
+	if s == nil || l.ended {
+		return net.ErrClosed
+	}
+	var err error
+	if l.tls != nil {
+		_, err = l.tls.Write(b)
+	} else {
+		_, err = s.conn.Write(b)
+	}
+	return err
+}
+
+// closeWrite ends the sending side: close_notify, then FIN. Both are needed,
+// ejabberd keeps a session until it sees the FIN.
+func (l *leg) closeWrite() {
+	l.wmu.Lock()
+	defer l.wmu.Unlock()
+	s := l.socket.Load()
+	if s == nil || l.ended {
+		return
+	}
+	l.ended = true
+	if l.tls != nil {
+		l.tls.CloseWrite() // fails when the layer is broken already
+	}
+	if half, ok := s.conn.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite()
+	}
+}
+
+// deadline bounds reading and writing from now on.
+func (l *leg) deadline(d time.Duration) {
+	// Not under wmu: it has to free a writer that holds it.
+	if s := l.socket.Load(); s != nil {
+		s.conn.SetDeadline(time.Now().Add(d))
+	}
+}
+
+func (l *leg) close() {
+	if s := l.socket.Load(); s != nil {
+		s.conn.Close()
+	}
+}
+
+func isEOF(err error) bool { return errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) }

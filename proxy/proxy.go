@@ -1,0 +1,182 @@
+// Package proxy stands between XMPP clients and a server, passes every byte
+// on and records it.
+//
+//	p := &proxy.Proxy{Upstream: up, Log: log, CA: ca}
+//	err := p.Serve(ctx, listener) // returns when ctx is done and all sessions have ended
+//
+// It is the only package with sockets. What is to be done with them is decided
+// by package session, a pure state machine; the shell here reads, dials, does
+// the TLS handshakes and carries the session's effects out.
+//
+// Each connection has two goroutines, clientToServer and serverToClient, which
+// read one leg each and do everything that follows from it. An idle connection
+// holds no buffer. A blocked write is the backpressure: nothing is queued.
+package proxy
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/xmpplens/xmpplens/proxy/mitmca"
+	"github.com/xmpplens/xmpplens/proxy/session"
+	"github.com/xmpplens/xmpplens/record"
+)
+
+const (
+	handshakeLimit = 30 * time.Second // for a TLS handshake on one leg
+	dialLimit      = 30 * time.Second // for all addresses of an upstream
+	drainLimit     = time.Second      // for the last bytes of a leg that was closed
+	lingerLimit    = 10 * time.Second // for a peer that still has something to say
+)
+
+// A Proxy accepts clients and connects each to the upstream. Its fields must
+// not change while Serve runs.
+type Proxy struct {
+	Upstream Upstream
+	Log      *record.Log       // required: what is passed on is recorded first
+	CA       *mitmca.Authority // nil: clients cannot use TLS
+	ServerCA *x509.CertPool    // authorities for the server leg; nil = the system's
+	Insecure bool              // accept any certificate of the server, and say so
+	Resolver *net.Resolver     // nil = the system's
+	// ServerTLSMax is the highest TLS version on the server leg (a
+	// tls.VersionTLS… constant); 0 = the highest known.
+	ServerTLSMax uint16
+	ClientTLS    session.TLSMode // "" = mirror
+	ServerTLS    session.TLSMode // "" = mirror
+	Mechanisms   []string        // SASL mechanisms offered to clients; empty = all that work
+	MaxFrame     int             // bytes; 0 = decode.DefaultMaxFrame
+	// Grace is how long sessions may end by themselves when Serve is told
+	// to stop, before they are told with a stream close.
+	Grace time.Duration
+
+	last  atomic.Int64 // number of the newest connection
+	mu    sync.Mutex
+	conns map[*conn]struct{} // guarded by mu
+	wg    sync.WaitGroup     // one for each connection
+}
+
+// Serve accepts clients from ln until ctx is done. It then closes ln, gives
+// sessions their grace time, ends them and returns when all are gone. The
+// error is nil after an orderly end.
+func (p *Proxy) Serve(ctx context.Context, ln net.Listener) error {
+	if p.Log == nil {
+		return errors.New("proxy: no log to record in")
+	}
+	if p.Upstream.is(ln.Addr()) {
+		return fmt.Errorf("proxy: the upstream %s is the proxy itself: listen on another port", p.Upstream)
+	}
+	p.mu.Lock()
+	if p.conns == nil {
+		p.conns = make(map[*conn]struct{})
+	}
+	p.mu.Unlock()
+	stop := context.AfterFunc(ctx, func() { ln.Close() })
+	defer stop()
+	// Sessions outlive ctx by their grace time.
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	err := p.acceptClients(ctx, work, ln)
+	ln.Close()
+	p.endSessions(cancel)
+	return err
+}
+
+func (p *Proxy) acceptClients(ctx, work context.Context, ln net.Listener) error {
+	pause := time.Duration(0)
+	for {
+		nc, err := ln.Accept()
+		if ctx.Err() != nil {
+			if nc != nil {
+				nc.Close()
+			}
+			return nil
+		}
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return fmt.Errorf("proxy: accept: %w", err)
+			}
+			// Out of descriptors, mostly: sessions that end give some back.
+			if pause == 0 {
+				p.Log.Append(record.Event{E: record.EventNote, Level: "error", By: "proxy", Text: "cannot accept a client: " + err.Error(),
+					Hint: "raise the limit of open files (ulimit -n); the proxy goes on trying"})
+			}
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+			}
+			continue
+		}
+		pause = 0
+		c := newConn(p, int(p.last.Add(1)), nc)
+		p.mu.Lock()
+		p.conns[c] = struct{}{}
+		p.mu.Unlock()
+		p.wg.Go(func() {
+			c.clientToServer(work)
+			p.mu.Lock()
+			delete(p.conns, c)
+			p.mu.Unlock()
+		})
+	}
+}
+
+// endSessions waits for the grace time, then tells the sessions that are left
+// and cuts those that do not listen.
+func (p *Proxy) endSessions(cancel context.CancelFunc) {
+	done := make(chan struct{})
+	go func() { // ends with the last connection, which is cut below
+		p.wg.Wait()
+		close(done)
+	}()
+	left := func(wait time.Duration) bool {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-done:
+			return false
+		case <-timer.C:
+			return true
+		}
+	}
+	if !left(p.Grace) {
+		return
+	}
+	cancel()
+	p.each((*conn).shutdown)
+	if left(2 * drainLimit) {
+		p.each((*conn).cut)
+		<-done
+	}
+}
+
+func (p *Proxy) each(f func(*conn)) {
+	p.mu.Lock()
+	list := make([]*conn, 0, len(p.conns))
+	for c := range p.conns {
+		list = append(list, c)
+	}
+	p.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, c := range list {
+		wg.Go(func() { f(c) })
+	}
+	wg.Wait()
+}
+
+func (p *Proxy) sessionConfig(id int) session.Config {
+	cfg := session.Config{
+		Conn: id, ClientTLS: p.ClientTLS, ServerTLS: p.ServerTLS, Mechanisms: p.Mechanisms,
+		ByDomain: p.Upstream.Service, Domain: p.Upstream.Host, MaxFrame: p.MaxFrame,
+	}
+	if p.CA != nil {
+		cfg.CA = p.CA.Path()
+	}
+	return cfg
+}

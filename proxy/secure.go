@@ -1,0 +1,158 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"golang.org/x/net/idna"
+
+	"github.com/xmpplens/xmpplens/proxy/session"
+)
+
+// secure does the TLS handshake that the session asks for and answers it.
+func (c *conn) secure(ctx context.Context, e *session.Effect) {
+	l := &c.legs[e.Leg]
+	sock := l.socket.Load()
+	var tc *tls.Conn
+	check := new(verdict)
+	if e.Leg == session.Client {
+		sock.pre = append([]byte(nil), e.Unread...)
+		tc = tls.Server(sock, &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			return c.answerHello(ctx, hello)
+		}})
+	} else {
+		tc = tls.Client(sock, c.p.clientConfig(e, check))
+	}
+	limit, cancel := context.WithTimeout(ctx, handshakeLimit)
+	err := tc.HandshakeContext(limit)
+	cancel()
+	if err != nil {
+		err, hint := explainTLS(err, e.Leg, check)
+		c.handle(ctx, session.Input{On: session.TLSFailed, Leg: e.Leg, Err: err, Hint: hint})
+		return
+	}
+	l.wmu.Lock()
+	l.tls = tc
+	l.wmu.Unlock()
+	l.reader.tls = tc
+	c.handle(ctx, session.Input{On: session.Secured, Leg: e.Leg, TLS: describe(tc.ConnectionState(), check)})
+}
+
+var errNoCertificate = errors.New("no certificate for the client")
+
+// answerHello asks the session what to present; in between it may dial the
+// server and do the handshake there.
+func (c *conn) answerHello(ctx context.Context, hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	c.cert = nil
+	c.handle(ctx, session.Input{On: session.Hello, Name: hello.ServerName, ALPN: hello.SupportedProtos})
+	if c.cert == nil {
+		return nil, errNoCertificate
+	}
+	return c.cert, nil
+}
+
+// certificate makes the configuration of the client leg.
+func (p *Proxy) certificate(e *session.Effect) *tls.Config {
+	if p.CA == nil {
+		return nil
+	}
+	leaf, err := p.CA.Leaf(e.Name)
+	if err != nil {
+		return nil
+	}
+	return &tls.Config{
+		Certificates: []tls.Certificate{*leaf},
+		NextProtos:   e.ALPN,
+		// A ticket could never be used: the configuration, with its ticket
+		// keys, lives as long as the connection.
+		SessionTicketsDisabled: true,
+	}
+}
+
+// A verdict is what checking the server's certificate found.
+type verdict struct{ problem string }
+
+// clientConfig makes the configuration of the server leg. The certificate is
+// always checked; with Insecure a bad one is reported and accepted.
+func (p *Proxy) clientConfig(e *session.Effect, v *verdict) *tls.Config {
+	name := e.Name
+	if ascii, err := idna.Lookup.ToASCII(name); err == nil {
+		name = ascii
+	}
+	return &tls.Config{
+		ServerName:         name,
+		NextProtos:         e.ALPN,
+		MaxVersion:         p.ServerTLSMax,
+		InsecureSkipVerify: true, // VerifyConnection does it
+		VerifyConnection: func(cs tls.ConnectionState) error {
+			err := verify(cs, name, p.ServerCA)
+			if err != nil {
+				v.problem = plainReason(err)
+				if p.Insecure {
+					return nil
+				}
+			}
+			return err
+		},
+	}
+}
+
+func verify(cs tls.ConnectionState, name string, roots *x509.CertPool) error {
+	opts := x509.VerifyOptions{DNSName: name, Roots: roots, Intermediates: x509.NewCertPool()}
+	if ip := net.ParseIP(name); ip != nil {
+		opts.DNSName = "[" + name + "]" // x509's form for address literals
+	}
+	for _, cert := range cs.PeerCertificates[1:] {
+		opts.Intermediates.AddCert(cert)
+	}
+	_, err := cs.PeerCertificates[0].Verify(opts)
+	return err
+}
+
+// plainReason drops the package prefix of crypto/x509.
+func plainReason(err error) string { return strings.TrimPrefix(err.Error(), "x509: ") }
+
+func explainTLS(err error, l session.Leg, v *verdict) (error, string) {
+	var record tls.RecordHeaderError
+	switch {
+	case l == session.Client:
+		return err, ""
+	case v.problem != "":
+		hint := "give the authority of the server with --server-ca=FILE, or accept any certificate with --insecure"
+		var host x509.HostnameError
+		if errors.As(err, &host) {
+			hint = "the certificate is for another name: check the domain of the client's account, or accept it with --insecure"
+		}
+		return fmt.Errorf("the certificate is not trusted: %s", v.problem), hint
+	case errors.As(err, &record):
+		return fmt.Errorf("the server does not speak TLS here: %w", err), "is the port one for direct TLS? Try --server-tls=starttls or off"
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("no TLS handshake within %s", handshakeLimit), ""
+	case isEOF(err):
+		return errors.New("the server closed the connection during the handshake"), "the server's log tells why"
+	}
+	return err, ""
+}
+
+func describe(cs tls.ConnectionState, v *verdict) session.TLS {
+	t := session.TLS{
+		Version: tls.VersionName(cs.Version),
+		Cipher:  tls.CipherSuiteName(cs.CipherSuite),
+		ALPN:    cs.NegotiatedProtocol,
+		Problem: v.problem,
+	}
+	if len(cs.PeerCertificates) > 0 {
+		leaf := cs.PeerCertificates[0]
+		t.Peer = leaf.Subject.String()
+		if t.Peer == "" {
+			t.Peer = strings.Join(leaf.DNSNames, ", ")
+		}
+		t.Verified = v.problem == ""
+	}
+	return t
+}

@@ -1,0 +1,246 @@
+package session
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/xmpplens/xmpplens/record"
+)
+
+// This file is the life of the two connections: accepting, dialling, TLS on
+// each leg, and the end.
+
+// tlsRecord is the first byte of a TLS connection: a handshake record.
+const tlsRecord = 0x16
+
+func (s *Session) accepted(in Input) {
+	s.event(record.Event{E: record.EventOpen, Kind: s.cfg.Kind, Client: in.Client, Server: in.Server})
+	if !s.cfg.ByDomain {
+		s.dial()
+	}
+}
+
+// dial asks for the server leg. Which records of a domain count depends on how
+// TLS begins on the server leg.
+func (s *Session) dial() {
+	direct := s.cfg.ServerTLS == Direct || s.cfg.ServerTLS == Mirror && s.direct
+	s.do(Effect{Do: Dial, Name: s.cfg.Domain, Direct: direct})
+}
+
+func (s *Session) dialed(in Input) {
+	s.connected = true
+	s.dialDirect = in.Direct
+	s.note("", "connected to "+in.Server, "")
+	if s.spoken {
+		s.begin()
+	}
+}
+
+// begin decides how the server leg is secured, as soon as both the client's
+// first bytes and the server's connection are there, and starts it.
+func (s *Session) begin() {
+	c, v := s.cfg.ClientTLS, s.cfg.ServerTLS
+	wants := v == Direct || v == Mirror && s.direct // TLS before the first byte
+	direct := s.dialDirect || wants && !s.cfg.ByDomain
+	// A domain without records for direct TLS is reached with STARTTLS
+	// (XEP-0368 §3 leaves both open to a client).
+	s.ownServer = !direct && (v == StartTLS || wants)
+	mirrored := v == Mirror && !direct
+	s.ownClient = !s.direct && !mirrored && (c == Mirror || c == StartTLS)
+	s.waitServer = direct || s.ownServer
+	if direct {
+		alpn := s.alpn
+		if !s.direct {
+			alpn = []string{"xmpp-client"} // XEP-0368 §4
+		}
+		s.tls[Server] = handshaking
+		s.do(Effect{Do: Secure, Leg: Server, Name: s.domain(), ALPN: alpn})
+		return
+	}
+	s.certify("")
+	if !s.ownServer {
+		s.flush()
+		return
+	}
+	// Only the header goes ahead; what follows waits for the secured stream.
+	if n := s.waitHeader; n > 0 {
+		s.send(Server, s.waiting[:n])
+		s.waiting, s.waitAt, s.opened = s.waiting[n:], s.headerEnd, true
+	}
+}
+
+// flush sends what the client said before there was a server to hear it.
+func (s *Session) flush() {
+	s.waitServer = false
+	if b := s.waiting; len(b) > 0 {
+		s.waiting = nil
+		s.send(Server, b)
+	}
+}
+
+// hello is the client's ClientHello: with direct TLS the upstream handshake
+// comes first, so that the client is offered only what the server chose.
+func (s *Session) hello(in Input) {
+	s.asksCert = true
+	s.sni, s.alpn = in.Name, in.ALPN
+	if !s.direct {
+		s.certify("")
+		return
+	}
+	s.spoken = true
+	switch {
+	case s.failed != nil:
+		s.certify(anyALPN)
+	case s.connected:
+		s.begin()
+	default:
+		s.dial()
+	}
+}
+
+// anyALPN stands for the client's own first choice.
+const anyALPN = "*"
+
+// certify answers the client's hello, if it waits for an answer.
+func (s *Session) certify(alpn string) {
+	if !s.asksCert {
+		return
+	}
+	s.asksCert = false
+	e := Effect{Do: Certificate, Leg: Client, Name: s.domain()}
+	if s.direct && s.sni != "" {
+		e.Name = s.sni
+	}
+	switch {
+	case !s.direct: // no ALPN inside STARTTLS
+	case alpn == anyALPN, s.tls[Server] != secured:
+		e.ALPN = s.alpn // no server chose
+	case alpn != "":
+		e.ALPN = []string{alpn}
+	}
+	s.do(e)
+}
+
+func (s *Session) secured(l Leg, t TLS) {
+	s.tls[l] = secured
+	s.event(record.Event{E: record.EventSecure, Leg: l.String(), Version: t.Version, Cipher: t.Cipher,
+		ALPN: t.ALPN, Peer: t.Peer, Verified: t.Verified})
+	h := s.half(l.Receives())
+	h.dec.Reset(h.off)
+	s.decl[l] = nil
+	if l == Client {
+		return
+	}
+	if t.Problem != "" {
+		s.note("warning", "the server's certificate is not trusted: "+t.Problem, "leave --insecure out, and give its authority with --server-ca=FILE")
+	}
+	switch {
+	case s.ownServer:
+		// RFC 6120 §5.4.3.3: a new stream over the secured connection. The
+		// client keeps the one that it opened.
+		s.serverHeader = nil
+		s.inject(record.CS, string(s.clientHeader), "the stream is opened again after STARTTLS on the server leg")
+		s.flush()
+	case s.tls[Client] == asked:
+		// The server leg is safe, now the client may begin (§5.4.2.3).
+		s.send(Client, s.proceed)
+		s.tls[Client] = expected
+	default:
+		s.certify(t.ALPN)
+		s.flush()
+	}
+}
+
+// eof passes the end of one side on and closes when both have ended.
+func (s *Session) eof(in Input) {
+	l, err := in.Leg, in.Err
+	d := l.Receives()
+	h := s.half(d)
+	if h.ends {
+		return
+	}
+	h.ends = true
+	if s.by == "" || s.by == l.String() {
+		s.by = l.String()
+		if err != nil {
+			s.cause = err.Error()
+		}
+	}
+	if s.tls[l] == secured && err == nil {
+		if in.CloseNotify {
+			s.manner = append(s.manner, l.String()+" sent close_notify")
+		} else {
+			s.manner = append(s.manner, l.String()+" closed TCP without close_notify")
+		}
+	}
+	if l == Client && !s.authed {
+		s.explainLeave(err)
+	}
+	s.release(d)
+	switch {
+	case err != nil, s.half(into(d).Receives()).ends, s.failed != nil, !s.connected:
+		s.end()
+	default:
+		s.do(Effect{Do: CloseWrite, Leg: into(d)})
+	}
+}
+
+// release sends on what was held of an unfinished frame: nothing that was
+// received is kept back for ever.
+func (s *Session) release(d record.Dir) {
+	if !s.armed {
+		return
+	}
+	h := s.half(d)
+	for {
+		f, ok := h.dec.Close()
+		if !ok {
+			return
+		}
+		if !s.discards(d) {
+			s.forward(d, f)
+		} else {
+			s.edit(d, f.Offset, len(f.Raw), nil, "the connection ended in the middle of TLS negotiation")
+		}
+	}
+}
+
+// end closes both legs and completes the record.
+func (s *Session) end() {
+	s.closed = true
+	if s.by == "" {
+		s.by = "proxy"
+	}
+	s.notes = append(s.notes, record.Event{E: record.EventClose, By: s.by, Error: s.cause, Why: strings.Join(s.manner, "; ")})
+	s.do(Effect{Do: Close})
+}
+
+func (s *Session) writeFailed(l Leg, err error) {
+	d := l.Other().Receives()
+	h := s.half(d)
+	if h.dead {
+		return
+	}
+	h.dead = true
+	if s.cause == "" {
+		s.cause = fmt.Sprintf("writing to the %s: %v", l, err)
+	}
+	// What the other side still has to say comes first (a stream error,
+	// most often); the end of its leg ends the session.
+	s.do(Effect{Do: Linger, Leg: l})
+}
+
+// shutdown tells both sides that the proxy ends, where a stanza boundary
+// allows it.
+func (s *Session) shutdown() {
+	s.by, s.cause = "proxy", "the proxy was stopped"
+	if (s.tls[Client] == plain || s.tls[Client] == secured) && s.scHeaderSent && s.sc.dec.AtBoundary() {
+		s.inject(record.SC, s.streamError("system-shutdown", ""), "the proxy was stopped")
+		s.do(Effect{Do: CloseWrite, Leg: Client})
+	}
+	if s.connected && s.tls[Server] != handshaking && s.clientHeader != nil && !s.waitServer && s.cs.dec.AtBoundary() {
+		s.inject(record.CS, s.closeTag(s.csPrefix), "the proxy was stopped")
+		s.do(Effect{Do: CloseWrite, Leg: Server})
+	}
+	s.end()
+}

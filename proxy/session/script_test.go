@@ -1,0 +1,273 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/xmpplens/xmpplens/record"
+)
+
+// Scripts of inputs and effects, one file a story, in testdata/*.script:
+//
+//	config server-tls=starttls client-tls=off   the session's configuration
+//	>> accepted                                 an input
+//	>> CS <presence/>                           bytes; \n and \xNN as in Go strings
+//	<< log data CS <presence/>                  every effect that it must have, in order
+//	<< send server <presence/>
+//
+// A script runs twice: as it stands, and with each chunk of bytes cut into
+// single bytes; then only the bytes sent to each leg and the applied log count.
+
+type script struct {
+	cfg   Config
+	lines []line
+}
+
+type line struct {
+	n    int
+	text string // with its >> or <<
+}
+
+func readScript(t *testing.T, path string) script {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sc := script{cfg: Config{Conn: 1, Domain: "upstream.test"}}
+	for i, text := range strings.Split(string(b), "\n") {
+		text = strings.TrimSpace(text)
+		switch {
+		case text == "" || strings.HasPrefix(text, "#"):
+		case strings.HasPrefix(text, "config "):
+			for _, f := range strings.Fields(text)[1:] {
+				k, v, _ := strings.Cut(f, "=")
+				switch k {
+				case "client-tls":
+					sc.cfg.ClientTLS = TLSMode(v)
+				case "server-tls":
+					sc.cfg.ServerTLS = TLSMode(v)
+				case "mechanisms":
+					sc.cfg.Mechanisms = strings.Split(v, ",")
+				case "by-domain":
+					sc.cfg.ByDomain = true
+				default:
+					t.Fatalf("%s:%d: unknown setting %q", path, i+1, k)
+				}
+			}
+		default:
+			sc.lines = append(sc.lines, line{i + 1, text})
+		}
+	}
+	return sc
+}
+
+// parseInput reads the part behind >>.
+func parseInput(t *testing.T, s string) Input {
+	t.Helper()
+	word, rest, _ := strings.Cut(s, " ")
+	leg, tail, _ := strings.Cut(rest, " ")
+	which := Client
+	if leg == "server" {
+		which = Server
+	}
+	switch word {
+	case "accepted":
+		return Input{On: Accepted, Client: "client:1", Server: "upstream.test"}
+	case "dialed":
+		return Input{On: Dialed, Server: "server:5222"}
+	case "dialed-direct":
+		return Input{On: Dialed, Server: "server:5223", Direct: true}
+	case "dial-failed":
+		return Input{On: DialFailed, Err: errors.New("connection refused"), Hint: "start it"}
+	case "CS", "SC":
+		return Input{On: Data, Dir: record.Dir(word), Bytes: []byte(unescape(t, rest))}
+	case "hello":
+		in := Input{On: Hello}
+		if leg != "-" {
+			in.Name = leg
+		}
+		in.ALPN = strings.Fields(tail)
+		return in
+	case "secured":
+		return Input{On: Secured, Leg: which, TLS: TLS{Version: "TLS 1.3", ALPN: tail, Verified: which == Server}}
+	case "tls-failed":
+		return Input{On: TLSFailed, Leg: which, Err: errors.New(tail)}
+	case "eof":
+		in := Input{On: EOF, Leg: which, CloseNotify: tail == "close_notify"}
+		if tail != "" && tail != "close_notify" {
+			in.Err = errors.New(tail)
+		}
+		return in
+	case "write-failed":
+		return Input{On: WriteFailed, Leg: which, Err: errors.New("broken pipe")}
+	case "shutdown":
+		return Input{On: Shutdown}
+	}
+	t.Fatalf("unknown input %q", s)
+	return Input{}
+}
+
+func unescape(t *testing.T, s string) string {
+	t.Helper()
+	s = strings.ReplaceAll(s, `\n`, "\n")
+	for {
+		i := strings.Index(s, `\x`)
+		if i < 0 {
+			return s
+		}
+		var c byte
+		if _, err := fmt.Sscanf(s[i+2:i+4], "%x", &c); err != nil {
+			t.Fatal(err)
+		}
+		s = s[:i] + string([]byte{c}) + s[i+4:]
+	}
+}
+
+func escape(b []byte) string {
+	var s strings.Builder
+	for _, c := range b {
+		switch {
+		case c == '\n':
+			s.WriteString(`\n`)
+		case c < ' ' || c > '~':
+			fmt.Fprintf(&s, `\x%02x`, c)
+		default:
+			s.WriteByte(c)
+		}
+	}
+	return s.String()
+}
+
+// show renders effects the way scripts expect them.
+func show(effects []Effect) []string {
+	var out []string
+	say := func(format string, args ...any) {
+		out = append(out, strings.TrimRight(fmt.Sprintf(format, args...), " "))
+	}
+	for _, e := range effects {
+		switch e.Do {
+		case Record:
+			for _, ev := range e.Events {
+				switch ev.E {
+				case record.EventOpen:
+					say("log open %s %s %s", ev.Kind, ev.Client, ev.Server)
+				case record.EventData:
+					say("log data %s %s", ev.D, escape(ev.Data))
+				case record.EventEdit:
+					say("log edit %s %d+%d %s (%s)", ev.D, ev.O, ev.N, escape(ev.Data), ev.Why)
+				case record.EventVerdict:
+					say("log verdict %s %d %s %s", ev.D, ev.O, ev.Verdict, escape(ev.Data))
+				case record.EventInject:
+					say("log inject %s %d %s", ev.D, ev.O, escape(ev.Data))
+				case record.EventSecure:
+					say("log secure %s %s", ev.Leg, ev.ALPN)
+				case record.EventNote:
+					say("log note %s %s", ev.Level, ev.Text)
+				case record.EventClose:
+					say("log close %s %s", ev.By, ev.Error)
+				}
+			}
+		case Send:
+			say("send %s %s", e.Leg, escape(e.Bytes))
+		case Dial:
+			kind := ""
+			if e.Direct {
+				kind = "direct"
+			}
+			say("dial %s %s", e.Name, kind)
+		case Secure:
+			say("secure %s %s %s%s", e.Leg, e.Name, strings.Join(e.ALPN, ","), escape(e.Unread))
+		case Certificate:
+			say("certificate %s %s", e.Name, strings.Join(e.ALPN, ","))
+		case CloseWrite:
+			say("close-write %s", e.Leg)
+		case Close:
+			say("close")
+		case Linger:
+			say("linger %s", e.Leg)
+		}
+	}
+	return out
+}
+
+func TestScripts(t *testing.T) {
+	paths, err := filepath.Glob("testdata/*.script")
+	if err != nil || len(paths) < 10 {
+		t.Fatalf("%d scripts, %v", len(paths), err)
+	}
+	for _, path := range paths {
+		name := strings.TrimSuffix(filepath.Base(path), ".script")
+		sc := readScript(t, path)
+		t.Run(name, func(t *testing.T) { runExactly(t, path, sc) })
+		t.Run(name+"/bytewise", func(t *testing.T) { runBytewise(t, sc) })
+	}
+}
+
+func runExactly(t *testing.T, path string, sc script) {
+	s := New(sc.cfg)
+	w := newWire()
+	var got []string
+	input := line{}
+	check := func() {
+		for _, g := range got {
+			t.Errorf("%s:%d: %s\n  also did: << %s", path, input.n, input.text, g)
+		}
+	}
+	for _, l := range sc.lines {
+		if in, ok := strings.CutPrefix(l.text, ">> "); ok {
+			check()
+			input = l
+			effects := s.Handle(parseInput(t, in))
+			w.carryOut(t, effects)
+			got = show(effects)
+			continue
+		}
+		want := strings.TrimPrefix(l.text, "<< ")
+		if len(got) == 0 {
+			t.Fatalf("%s:%d: after %s\n  missing: << %s", path, l.n, input.text, want)
+		}
+		// "…" ends a line whose rest does not matter.
+		head, open := strings.CutSuffix(want, "…")
+		if got[0] != want && !(open && strings.HasPrefix(got[0], head)) {
+			t.Fatalf("%s:%d: after %s\n  got:  << %s\n  want: << %s", path, l.n, input.text, got[0], want)
+		}
+		got = got[1:]
+	}
+	check()
+	w.compare(t)
+}
+
+func runBytewise(t *testing.T, sc script) {
+	whole, cut := newWire(), newWire()
+	for _, w := range []*wire{whole, cut} {
+		s := New(sc.cfg)
+		for _, l := range sc.lines {
+			text, ok := strings.CutPrefix(l.text, ">> ")
+			if !ok {
+				continue
+			}
+			in := parseInput(t, text)
+			// The bytes of a TLS handshake belong to crypto/tls.
+			if w == whole || in.On != Data || len(in.Bytes) > 0 && in.Bytes[0] == tlsRecord {
+				w.carryOut(t, s.Handle(in))
+				continue
+			}
+			b := in.Bytes
+			for i := range b {
+				in.Bytes = b[i : i+1]
+				w.carryOut(t, s.Handle(in))
+			}
+		}
+		w.compare(t)
+	}
+	for l := range whole.sent {
+		if string(whole.sent[l]) != string(cut.sent[l]) {
+			t.Errorf("%v leg, cut into bytes:\n got %q\nwant %q", Leg(l), cut.sent[l], whole.sent[l])
+		}
+	}
+}

@@ -1,0 +1,396 @@
+// Package session is one proxied XMPP connection as a pure state machine.
+//
+// A session has two legs, the client leg and the server leg, and two
+// directions: CS (client to server) and SC. It owns no socket, no clock and no
+// goroutine. Its shell (package proxy) hands it what happened, an Input, and
+// carries out in order what it answers, a list of Effects:
+//
+//	s := session.New(session.Config{Conn: 1})
+//	do(s.Handle(session.Input{On: session.Accepted, Client: "127.0.0.1:40122"}))
+//	do(s.Handle(session.Input{On: session.Data, Dir: record.CS, Bytes: chunk}))
+//
+// The first effect of received bytes is always to record them: the log leads
+// the wire. Until authentication has ended a direction is handled frame by
+// frame, because features are edited and TLS is terminated in between; from
+// then on each chunk is sent on as it came and the decoder only keeps step, to
+// know the boundaries.
+//
+// Every change that the session makes by itself is an event of the recording
+// with its reason: the data of a direction with edits and verdicts applied and
+// injections inserted equals the bytes sent to the other leg.
+package session
+
+import (
+	"strings"
+
+	"github.com/xmpplens/xmpplens/decode"
+	"github.com/xmpplens/xmpplens/record"
+)
+
+// A Leg is one of the two connections of a session.
+type Leg uint8
+
+const (
+	Client Leg = iota // the leg between the client and the proxy
+	Server            // the leg between the proxy and the server
+)
+
+func (l Leg) String() string {
+	if l == Client {
+		return "client"
+	}
+	return "server"
+}
+
+// Other returns the opposite leg.
+func (l Leg) Other() Leg { return 1 - l }
+
+// Receives returns the direction whose bytes arrive on the leg.
+func (l Leg) Receives() record.Dir {
+	if l == Client {
+		return record.CS
+	}
+	return record.SC
+}
+
+// TLSMode says how a leg is secured.
+type TLSMode string
+
+const (
+	Mirror   TLSMode = "mirror"   // as the client asks
+	Off      TLSMode = "off"      // never
+	StartTLS TLSMode = "starttls" // RFC 6120 §5, negotiated by the session itself where the peer does not ask
+	Direct   TLSMode = "direct"   // from the first byte, XEP-0368
+)
+
+// Config is what a session needs to know. The zero value mirrors the client's
+// use of TLS and dials when the connection is accepted.
+type Config struct {
+	Conn       int      // number of the connection in the recording
+	Kind       string   // "" means "c2s"
+	ClientTLS  TLSMode  // "" means Mirror
+	ServerTLS  TLSMode  // "" means Mirror
+	Mechanisms []string // SASL mechanisms that the client is offered; empty = all that work
+	// ByDomain says that the upstream is a domain whose service records
+	// depend on the client's way of TLS: the session then dials when the
+	// client has spoken, not before.
+	ByDomain bool
+	// Domain is the name of the upstream, used where the client names none.
+	Domain string
+	// CA is how to find the certificate authority, for hints.
+	CA string
+	// MaxFrame bounds a frame in bytes; 0 means decode.DefaultMaxFrame.
+	MaxFrame int
+}
+
+// On tells what happened.
+type On uint8
+
+const (
+	Accepted    On = iota + 1 // the client connected: Client
+	Data                      // bytes arrived: Dir, Bytes
+	EOF                       // a leg stopped sending: Leg, Err (nil for an orderly end)
+	Dialed                    // answer to Dial: Server, Direct
+	DialFailed                // answer to Dial: Err, Hint
+	Hello                     // the ClientHello of the client leg: Name (SNI), ALPN
+	Secured                   // answer to Secure: Leg, TLS
+	TLSFailed                 // answer to Secure: Leg, Err, Hint
+	WriteFailed               // bytes could not be sent: Leg, Err
+	Shutdown                  // the proxy ends
+)
+
+// An Input is one thing that happened. Which fields count is said at the
+// constants of On. Bytes are only read during Handle and while its effects are
+// carried out.
+type Input struct {
+	On             On
+	Dir            record.Dir
+	Leg            Leg
+	Bytes          []byte
+	Client, Server string
+	Direct         bool
+	Name           string
+	ALPN           []string
+	TLS            TLS
+	Err            error
+	Hint           string
+	CloseNotify    bool // EOF: the leg's TLS layer was closed properly
+}
+
+// TLS describes an established TLS layer in words.
+type TLS struct {
+	Version, Cipher, ALPN, Peer string
+	Verified                    bool
+	Problem                     string // why the peer's certificate is not good; it was accepted all the same
+}
+
+// Do tells what to carry out.
+type Do uint8
+
+const (
+	Record      Do = iota + 1 // append Events, in one write
+	Send                      // write Bytes to Leg
+	Dial                      // connect the server leg: Name (domain), Direct; answer Dialed or DialFailed
+	Secure                    // start TLS on Leg: the client leg as server, with Unread before anything read from the socket; the server leg as client, for Name, offering ALPN; answer Secured or TLSFailed
+	Certificate               // answer to Hello: the leaf for Name, choosing from ALPN
+	CloseWrite                // end the sending side of Leg: close_notify, then FIN
+	Close                     // close both legs, the session is over
+	Linger                    // give Leg a short time to say more, then treat it as closed
+)
+
+// An Effect is one thing to carry out. Bytes and Events may alias the input
+// and the session's buffers: they are valid until the next Handle for the same
+// direction.
+type Effect struct {
+	Do     Do
+	Leg    Leg
+	Bytes  []byte
+	Events []record.Event
+	Name   string
+	ALPN   []string
+	Direct bool
+	Unread []byte
+}
+
+// tlsState is how far TLS is on a leg.
+type tlsState uint8
+
+const (
+	plain    tlsState = iota
+	asked             // <starttls/> is on its way
+	expected          // <proceed/> was said, the peer's first record is awaited
+	handshaking
+	secured
+)
+
+// half is one direction.
+type half struct {
+	dec  decode.Decoder
+	off  int64 // bytes received so far
+	ends bool  // EOF was seen on the leg that it is read from
+	dead bool  // writing to its other leg failed
+
+	// Scratch for the fast path, reused by every chunk of the direction;
+	// the shell carries out the effects before it hands in the next.
+	events  [1]record.Event
+	effects [2]Effect
+}
+
+// A Session is one proxied connection. It is not safe for concurrent use; its
+// shell serialises Handle.
+type Session struct {
+	cfg    Config
+	cs, sc half
+	tls    [2]tlsState // by leg
+
+	connected  bool // the server leg is dialled
+	spoken     bool // the client has said something
+	asksCert   bool // the client's hello waits for Certificate
+	direct     bool // the client leg began with a TLS record
+	dialDirect bool // the upstream's address asks for direct TLS
+	ownServer  bool // the session negotiates STARTTLS on the server leg by itself
+	ownClient  bool // … and on the client leg
+	waitServer bool // CS waits until the server leg is secured
+	armed      bool // frames are handled one by one; until authentication ends
+	authed     bool // SASL success was seen
+	closed     bool
+	by         string   // who closed first
+	cause      string   // and why, for the close event
+	manner     []string // how the legs were closed, for the close event
+	failed     *failure
+
+	sni, to      string
+	alpn         []string
+	clientHeader []byte       // the client's latest stream header with its XML declaration
+	serverHeader []byte       // the server's
+	features     decode.Frame // what the server offered last; Raw is the session's own
+	replay       bool         // the client's next header is answered from serverHeader and features
+	decl         [2][]byte
+	opened       bool   // the client's header went to the server
+	waitHeader   int    // bytes of waiting up to the end of the client's header
+	scHeaderSent bool   // the client has a stream header to read a stream error in
+	scPrefix     string // of that header
+	csPrefix     string // of the client's
+	proceed      []byte // the server's answer, held until its handshake is done
+	proceedAt    int64
+	waiting      []byte // CS bytes held while waitServer or not connected
+	waitAt       int64  // their offset
+	headerEnd    int64  // offset behind the client's latest header
+	login        login
+
+	// One Handle's answer while it is built.
+	events []record.Event
+	notes  []record.Event // go behind the data that they are about
+	sends  []Effect
+}
+
+// New returns a session that waits for Accepted.
+func New(cfg Config) *Session {
+	if cfg.Kind == "" {
+		cfg.Kind = "c2s"
+	}
+	if cfg.ClientTLS == "" {
+		cfg.ClientTLS = Mirror
+	}
+	if cfg.ServerTLS == "" {
+		cfg.ServerTLS = Mirror
+	}
+	s := &Session{cfg: cfg, armed: true}
+	s.cs.dec.MaxFrame, s.sc.dec.MaxFrame = cfg.MaxFrame, cfg.MaxFrame
+	return s
+}
+
+// Armed reports whether frames are handled one by one; when it is false each
+// chunk is passed on as it came.
+func (s *Session) Armed() bool { return s.armed }
+
+// Waits reports whether the shell must not read more of the direction for now.
+// It may change with any Handle.
+func (s *Session) Waits(d record.Dir) bool {
+	return d == record.CS && s.waitServer && !s.closed
+}
+
+// ServerReady reports whether bytes may be read from the server leg: a server
+// says nothing before the client has, and a handshake has to be done first.
+func (s *Session) ServerReady() bool {
+	return s.connected && s.spoken && !(s.tls[Server] == handshaking && s.proceed == nil) && !s.closed
+}
+
+// Closed reports whether the session is over.
+func (s *Session) Closed() bool { return s.closed }
+
+// Handle takes one input and returns the effects to carry out, in order.
+func (s *Session) Handle(in Input) []Effect {
+	if s.closed {
+		return nil
+	}
+	if in.On == Data && !s.armed {
+		return s.pass(in.Dir, in.Bytes)
+	}
+	s.events, s.notes, s.sends = nil, nil, nil
+	switch in.On {
+	case Accepted:
+		s.accepted(in)
+	case Data:
+		s.data(in.Dir, in.Bytes)
+	case EOF:
+		s.eof(in)
+	case Dialed:
+		s.dialed(in)
+	case DialFailed:
+		s.dialFailed(in)
+	case Hello:
+		s.hello(in)
+	case Secured:
+		s.secured(in.Leg, in.TLS)
+	case TLSFailed:
+		s.tlsFailed(in)
+	case WriteFailed:
+		s.writeFailed(in.Leg, in.Err)
+	case Shutdown:
+		s.shutdown()
+	}
+	return s.answer()
+}
+
+// answer puts what was gathered in order: the log first.
+func (s *Session) answer() []Effect {
+	ev := append(s.events, s.notes...)
+	if len(ev) == 0 {
+		return s.sends
+	}
+	for i := range ev {
+		ev[i].C = s.cfg.Conn
+	}
+	return append([]Effect{{Do: Record, Events: ev}}, s.sends...)
+}
+
+func (s *Session) half(d record.Dir) *half {
+	if d == record.CS {
+		return &s.cs
+	}
+	return &s.sc
+}
+
+// into returns the leg that a direction is sent to.
+func into(d record.Dir) Leg {
+	if d == record.CS {
+		return Server
+	}
+	return Client
+}
+
+// pass is the fast path: record, send, keep step. It allocates nothing.
+func (s *Session) pass(d record.Dir, b []byte) []Effect {
+	h := s.half(d)
+	h.off += int64(len(b))
+	h.dec.Write(b)
+	for {
+		f, ok := h.dec.Next()
+		if !ok {
+			break
+		}
+		if f.Kind == decode.End && s.by == "" {
+			s.by = into(d).Other().String()
+		}
+	}
+	h.events[0] = record.Event{C: s.cfg.Conn, E: record.EventData, D: d, Data: b, HasData: true}
+	h.effects[0] = Effect{Do: Record, Events: h.events[:]}
+	if h.dead {
+		return h.effects[:1]
+	}
+	h.effects[1] = Effect{Do: Send, Leg: into(d), Bytes: b}
+	return h.effects[:]
+}
+
+// event, note, send and do gather the answer.
+
+func (s *Session) event(e record.Event) { s.events = append(s.events, e) }
+
+func (s *Session) note(level, text, hint string) {
+	s.notes = append(s.notes, record.Event{E: record.EventNote, Level: level, Text: text, Hint: hint, By: "proxy"})
+}
+
+func (s *Session) do(e Effect) { s.sends = append(s.sends, e) }
+
+func (s *Session) send(l Leg, b []byte) {
+	if len(b) == 0 || s.half(l.Other().Receives()).dead {
+		return
+	}
+	if n := len(s.sends); n > 0 && s.sends[n-1].Do == Send && s.sends[n-1].Leg == l {
+		s.sends[n-1].Bytes = append(s.sends[n-1].Bytes, b...)
+		return
+	}
+	s.do(Effect{Do: Send, Leg: l, Bytes: append([]byte(nil), b...)})
+}
+
+// inject records and sends bytes of the session's own. They stand before the
+// next byte that the direction receives.
+func (s *Session) inject(d record.Dir, text, why string) {
+	s.notes = append(s.notes, record.Event{E: record.EventInject, D: d, O: s.at(d), Data: []byte(text), HasData: true, By: "proxy", Why: why})
+	s.send(into(d), []byte(text))
+}
+
+// at is the offset of the next byte of a direction that is not sent yet: before
+// it an injection belongs.
+func (s *Session) at(d record.Dir) int64 {
+	if d == record.CS && len(s.waiting) > 0 {
+		return s.waitAt
+	}
+	return s.half(d).dec.Offset()
+}
+
+// edit records that the received bytes [o,o+n) are sent as b.
+func (s *Session) edit(d record.Dir, o int64, n int, b []byte, why string) {
+	s.event(record.Event{E: record.EventEdit, D: d, O: o, N: int64(n), Data: b, HasData: true, By: "proxy", Why: why})
+}
+
+// domain is the best name of the server that the client wants to reach.
+func (s *Session) domain() string {
+	for _, name := range []string{s.to, s.sni, s.cfg.Domain} {
+		if name != "" {
+			return strings.ToLower(name)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,102 @@
+package session
+
+import (
+	"sort"
+	"testing"
+
+	"github.com/xmpplens/xmpplens/record"
+)
+
+// wire carries effects out in memory and checks the invariant of the design:
+// the data of a direction with edits and verdicts applied and injections
+// inserted is what was sent to the other leg.
+type wire struct {
+	sent [2][]byte // by leg
+	log  map[record.Dir][]record.Event
+}
+
+func newWire() *wire { return &wire{log: make(map[record.Dir][]record.Event)} }
+
+func (w *wire) carryOut(t *testing.T, effects []Effect) {
+	t.Helper()
+	recorded := false
+	for i, e := range effects {
+		switch e.Do {
+		case Record:
+			if i != 0 {
+				t.Errorf("effect %d records: the log must lead", i)
+			}
+			recorded = true
+			for _, ev := range e.Events {
+				if ev.C != 1 {
+					t.Errorf("event %q without connection", ev.E)
+				}
+				ev.Data = append([]byte(nil), ev.Data...)
+				w.log[ev.D] = append(w.log[ev.D], ev)
+			}
+		case Send:
+			if !recorded && len(w.log) == 0 {
+				t.Errorf("sent %q with nothing recorded", e.Bytes)
+			}
+			w.sent[e.Leg] = append(w.sent[e.Leg], e.Bytes...)
+		}
+	}
+}
+
+// applied computes from the log what was sent in a direction.
+func (w *wire) applied(d record.Dir) []byte {
+	var data []byte
+	type change struct {
+		at, n int64
+		b     []byte
+		order int
+	}
+	var changes []change
+	for i, ev := range w.log[d] {
+		switch ev.E {
+		case record.EventData:
+			data = append(data, ev.Data...)
+		case record.EventEdit:
+			changes = append(changes, change{ev.O, ev.N, ev.Data, i})
+		case record.EventInject:
+			changes = append(changes, change{ev.O, 0, ev.Data, i})
+		}
+	}
+	for i, ev := range w.log[d] {
+		if ev.E == record.EventVerdict {
+			// A verdict is about the frame at its offset: up to its end.
+			end := ev.O
+			for end < int64(len(data)) && data[end] != '>' {
+				end++
+			}
+			changes = append(changes, change{ev.O, end + 1 - ev.O, ev.Data, i})
+		}
+	}
+	sort.SliceStable(changes, func(i, j int) bool {
+		a, b := changes[i], changes[j]
+		if a.at != b.at {
+			return a.at < b.at
+		}
+		if (a.n == 0) != (b.n == 0) {
+			return a.n == 0 // injections stand before their offset
+		}
+		return a.order < b.order
+	})
+	var out []byte
+	at := int64(0)
+	for _, c := range changes {
+		out = append(out, data[at:c.at]...)
+		out = append(out, c.b...)
+		at = c.at + c.n
+	}
+	return append(out, data[at:]...)
+}
+
+func (w *wire) compare(t *testing.T) {
+	t.Helper()
+	for _, d := range []record.Dir{record.CS, record.SC} {
+		if got, want := w.sent[into(d)], w.applied(d); string(got) != string(want) {
+			t.Errorf("%s: sent\n  %q\nbut the log says\n  %q", d, got, want)
+		}
+	}
+}

@@ -1,0 +1,215 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// An Upstream is where the server leg goes.
+type Upstream struct {
+	Host    string // domain, host name or address literal
+	Port    int    // 0 when Service
+	Direct  bool   // TLS from the first byte (XEP-0368)
+	Service bool   // Host is a domain, found by its SRV records (RFC 6120 §3.2)
+}
+
+// ParseUpstream reads a domain (SRV look-up), host:port or tls://host:port.
+func ParseUpstream(s string) (Upstream, error) {
+	scheme, rest, found := strings.Cut(s, "://")
+	if !found {
+		scheme, rest = "", s
+	}
+	switch scheme {
+	case "", "xmpp", "tls", "xmpps":
+	default:
+		return Upstream{}, &hinted{fmt.Errorf("proxy: upstream %q: unknown scheme %q", s, scheme), "use DOMAIN, HOST:PORT or tls://HOST:PORT"}
+	}
+	direct := scheme == "tls" || scheme == "xmpps"
+	bad := func(why string) (Upstream, error) {
+		return Upstream{}, &hinted{fmt.Errorf("proxy: upstream %q: %s", s, why), "use DOMAIN, HOST:PORT or tls://HOST:PORT"}
+	}
+	if rest == "" || strings.ContainsAny(rest, "/@ ?#") {
+		return bad("not a domain and not host:port")
+	}
+	host, port, err := net.SplitHostPort(rest)
+	if err != nil {
+		literal := strings.Trim(rest, "[]")
+		_, ip := netip.ParseAddr(literal)
+		if ip != nil && strings.Contains(rest, ":") {
+			return bad("not a domain and not host:port")
+		}
+		switch {
+		case direct:
+			return Upstream{Host: literal, Port: 5223, Direct: true}, nil
+		case ip == nil:
+			return Upstream{Host: literal, Port: 5222}, nil
+		}
+		return Upstream{Host: strings.TrimSuffix(rest, "."), Service: true}, nil
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 {
+		return bad(fmt.Sprintf("port %q is not between 1 and 65535", port))
+	}
+	if host == "" {
+		return bad("the host is missing")
+	}
+	return Upstream{Host: host, Port: int(n), Direct: direct}, nil
+}
+
+func (u Upstream) String() string {
+	if u.Service {
+		return u.Host
+	}
+	s := net.JoinHostPort(u.Host, strconv.Itoa(u.Port))
+	if u.Direct {
+		s = "tls://" + s
+	}
+	return s
+}
+
+// is reports whether the upstream is plainly the address itself, which would
+// connect the proxy with itself without end.
+func (u Upstream) is(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok || u.Service || u.Port != tcp.Port {
+		return false
+	}
+	ip := net.ParseIP(u.Host)
+	return ip != nil && ip.Equal(tcp.IP) || strings.EqualFold(u.Host, "localhost") && tcp.IP.IsLoopback()
+}
+
+// hinted is an error with its remedy.
+type hinted struct {
+	error
+	hint string
+}
+
+func (e *hinted) Unwrap() error { return e.error }
+
+// Hint returns what to do about the error.
+func (e *hinted) Hint() string { return e.hint }
+
+func hintOf(err error) string {
+	var h interface{ Hint() string }
+	if errors.As(err, &h) {
+		return h.Hint()
+	}
+	return ""
+}
+
+// dial connects the server leg. direct asks for TLS from the first byte; the
+// answer says whether the address found is one for that.
+func (p *Proxy) dial(ctx context.Context, direct bool) (net.Conn, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialLimit)
+	defer cancel()
+	u := p.Upstream
+	if !u.Service {
+		c, err := p.dialHost(ctx, net.JoinHostPort(u.Host, strconv.Itoa(u.Port)))
+		return c, u.Direct, err
+	}
+	if direct {
+		targets, err := p.targets(ctx, "xmpps-client")
+		if err != nil {
+			return nil, false, err
+		}
+		if len(targets) > 0 {
+			c, err := p.dialAny(ctx, targets)
+			return c, true, err
+		}
+	}
+	targets, err := p.targets(ctx, "xmpp-client")
+	if err != nil {
+		return nil, false, err
+	}
+	if len(targets) == 0 {
+		targets = []string{net.JoinHostPort(u.Host, "5222")} // RFC 6120 §3.2.2
+	}
+	c, err := p.dialAny(ctx, targets)
+	return c, false, err
+}
+
+// targets returns the addresses of a service of the upstream's domain in the
+// order in which they are to be tried, by priority and weight (RFC 2782);
+// none when the domain does not have the service in DNS.
+func (p *Proxy) targets(ctx context.Context, service string) ([]string, error) {
+	_, records, err := p.resolver().LookupSRV(ctx, service, "tcp", p.Upstream.Host)
+	var dns *net.DNSError
+	if errors.As(err, &dns) && dns.IsNotFound {
+		return nil, nil
+	}
+	if err != nil && len(records) == 0 {
+		return nil, &hinted{fmt.Errorf("proxy: look up _%s._tcp.%s: %w", service, p.Upstream.Host, err),
+			"check the domain and the network, give HOST:PORT instead, or another DNS server with --resolver=ADDR"}
+	}
+	var list []string
+	for _, r := range records {
+		if r.Target == "." {
+			return nil, &hinted{fmt.Errorf("proxy: %s says in DNS that it has no %s service", p.Upstream.Host, service),
+				"give HOST:PORT when you know better"}
+		}
+		list = append(list, net.JoinHostPort(strings.TrimSuffix(r.Target, "."), strconv.Itoa(int(r.Port))))
+	}
+	return list, nil
+}
+
+func (p *Proxy) resolver() *net.Resolver {
+	if p.Resolver != nil {
+		return p.Resolver
+	}
+	return net.DefaultResolver
+}
+
+// ResolverAt returns a resolver that asks the DNS server at addr (host or
+// host:port) and nothing else.
+func ResolverAt(addr string) *net.Resolver {
+	if _, _, err := net.SplitHostPort(addr); err != nil {
+		addr = net.JoinHostPort(strings.Trim(addr, "[]"), "53")
+	}
+	return &net.Resolver{PreferGo: true, StrictErrors: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, network, addr)
+	}}
+}
+
+func (p *Proxy) dialAny(ctx context.Context, targets []string) (net.Conn, error) {
+	var errs []error
+	for _, t := range targets {
+		c, err := p.dialHost(ctx, t)
+		if err == nil {
+			return c, nil
+		}
+		errs = append(errs, err)
+	}
+	err := errors.Join(errs...)
+	if len(errs) == 1 {
+		err = errs[0]
+	} else {
+		err = errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	return nil, &hinted{err, hintOf(errs[0])}
+}
+
+func (p *Proxy) dialHost(ctx context.Context, addr string) (net.Conn, error) {
+	d := net.Dialer{Resolver: p.Resolver}
+	c, err := d.DialContext(ctx, "tcp", addr)
+	if err == nil {
+		return c, nil
+	}
+	hint := "check host and port, and that the server is running"
+	var dns *net.DNSError
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		hint = "nothing listens at " + addr + ": is the server running, is the port right?"
+	case errors.As(err, &dns):
+		hint = "check the name, or ask another DNS server with --resolver=ADDR"
+	case errors.Is(err, context.DeadlineExceeded):
+		hint = "a firewall may drop the connection; check host and port"
+	}
+	return nil, &hinted{fmt.Errorf("proxy: connect to the server: %w", err), hint}
+}
