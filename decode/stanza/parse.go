@@ -232,6 +232,7 @@ func route(from, to string) string {
 
 // quote puts text of at most n characters in quotes, the rest as ….
 func quote(s string, n int) string {
+	s = s[:min(len(s), 8*n)] // more than n characters, whatever white space is left out
 	return `"` + clean(strings.Join(strings.Fields(s), " "), n) + `"`
 }
 
@@ -251,6 +252,7 @@ func clean(s string, n int) string {
 		switch {
 		case r == '\n' || r == '\t' || r == '\r':
 			r = ' '
+		case r < 0x7f && r >= 0x20:
 		case dangerous(r) || !unicode.IsGraphic(r) && r != '\u200d':
 			r = '\ufffd'
 		}

@@ -3,8 +3,8 @@ package stanza
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/xmpplens/xmpplens/decode"
@@ -73,8 +73,12 @@ func (t *tokener) piece(p piece) {
 	}
 	start, end := p.start, p.end
 	for _, s := range t.spans {
-		if s.End <= start || s.Start >= end {
+		if s.End <= start { // done with; pieces come in order
+			t.spans = t.spans[1:]
 			continue
+		}
+		if s.Start >= end {
+			break
 		}
 		if s.Start > start {
 			safe(class, t.raw[start:s.Start], t.emit)
@@ -115,9 +119,15 @@ func safe(c Class, b []byte, emit func(Class, []byte)) {
 
 // dangerous tells control characters and those that turn the direction.
 func dangerous(r rune) bool {
-	return r < 0x20 || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0x200e || r == 0x200f ||
-		r == 0x2028 || r == 0x2029 || r == 0xfeff || unicode.Is(unicode.Cs, r)
+	if r >= 0x20 && r < 0x7f {
+		return false
+	}
+	return r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0x200e || r == 0x200f ||
+		r == 0x2028 || r == 0x2029 || r == 0xfeff
 }
+
+// maxIndent is the depth from which on lines are not indented further.
+const maxIndent = 40
 
 // maxPretty bounds what is indented; larger frames are shown as they are.
 const maxPretty = 1 << 20
@@ -159,16 +169,18 @@ func (p *printer) text(start, end int) {
 // within returns the secrets between start and end, relative to start.
 func (p *printer) within(start, end int) []Span {
 	var spans []Span
-	for _, s := range p.o.Secrets {
-		if s.End > start && s.Start < end {
-			spans = append(spans, Span{s.Start - start, s.End - start, s.Mask, s.What})
+	at, _ := slices.BinarySearchFunc(p.o.Secrets, start, func(s Span, at int) int { return s.End - at - 1 })
+	for _, s := range p.o.Secrets[at:] {
+		if s.Start >= end {
+			break
 		}
+		spans = append(spans, Span{s.Start - start, s.End - start, s.Mask, s.What})
 	}
 	return spans
 }
 
 func (p *printer) line(depth int) {
-	p.emit(Space, []byte("\n"+strings.Repeat(p.o.Indent, depth)))
+	p.emit(Space, []byte("\n"+strings.Repeat(p.o.Indent, min(depth, maxIndent))))
 }
 
 // node prints an element. Nothing is added where text and elements mix. Depth

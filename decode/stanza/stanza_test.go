@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/xmpplens/xmpplens/decode"
 )
@@ -292,6 +293,26 @@ func TestCorpus(t *testing.T) {
 		t.Error("no frames in the corpus")
 	}
 	t.Logf("%d frames", n)
+}
+
+// BenchmarkHostile prints stanzas that are made to be slow: what is given is the
+// time for twice the input, relative to that for the input; 2 is linear.
+func BenchmarkHostile(b *testing.B) {
+	for name, text := range map[string]string{"secrets": "<password>x</password>", "deep": strings.Repeat("<a>", 900) + strings.Repeat("</a>", 900), "blanks": "<b  a='1'  />", "entities": "&lt;&#1"} {
+		b.Run(name, func(b *testing.B) {
+			var took [2]time.Duration
+			for i := range took {
+				f := frames("<iq>" + strings.Repeat(text, (i+1)*200_000/len(text)) + "</iq>")[0]
+				start := time.Now()
+				for range b.N {
+					Parse(f)
+					Pretty(f, PrettyOptions{Secrets: Secrets(f), Width: 20}, func(Class, []byte) {})
+				}
+				took[i] = time.Since(start)
+			}
+			b.ReportMetric(float64(took[1])/float64(took[0]), "x-for-twice")
+		})
+	}
 }
 
 func BenchmarkParse(b *testing.B) {

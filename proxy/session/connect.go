@@ -143,6 +143,7 @@ func (s *Session) secured(l Leg, t TLS) {
 		s.flush()
 	case s.tls[Client] == asked:
 		// The server leg is safe, now the client may begin (§5.4.2.3).
+		s.decide("passed", nil, "")
 		s.send(Client, s.proceed)
 		s.tls[Client] = expected
 	default:
@@ -210,6 +211,9 @@ func (s *Session) end() {
 	s.closed = true
 	if s.by == "" {
 		s.by = "proxy"
+	}
+	if s.holding {
+		s.decide("dropped", nil, "the session ended during the handshake with the server")
 	}
 	s.notes = append(s.notes, record.Event{E: record.EventClose, By: s.by, Error: s.cause, Why: strings.Join(s.manner, "; ")})
 	s.do(Effect{Do: Close})

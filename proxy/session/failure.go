@@ -95,8 +95,7 @@ func (s *Session) tlsFailed(in Input) {
 	// handshake.
 	answer := "<failure xmlns='" + nsTLS + "'/>" + s.closeTag(s.scPrefix)
 	s.by, s.cause = "proxy", text
-	s.event(record.Event{E: record.EventVerdict, D: record.SC, O: s.proceedAt, Verdict: "edited", Data: []byte(answer), HasData: true,
-		By: "proxy", Why: "the handshake with the server failed"})
+	s.decide("edited", []byte(answer), "the handshake with the server failed")
 	s.note("error", text, in.Hint)
 	s.send(Client, []byte(answer))
 	s.do(Effect{Do: CloseWrite, Leg: Client})

@@ -222,9 +222,12 @@ func (s *Session) fromServer(f decode.Frame) {
 	case is(f, nsTLS, "proceed") && (hidden || s.tls[Client] == asked):
 		if hidden {
 			s.drop(record.SC, f, ownServerWhy)
+		} else {
+			// For a mirrored STARTTLS it waits here: the client is told
+			// to proceed when the server leg is safe, and not before.
+			s.event(record.Event{E: record.EventHold, D: record.SC, O: f.Offset, N: int64(len(f.Raw)), By: "proxy"})
+			s.holding = true
 		}
-		// For a mirrored STARTTLS it waits here: the client is told to
-		// proceed when the server leg is safe, and not before.
 		s.proceed = append([]byte(nil), f.Raw...)
 		s.proceedAt = f.Offset
 		s.tls[Server] = handshaking

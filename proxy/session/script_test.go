@@ -162,6 +162,8 @@ func show(effects []Effect) []string {
 					say("log edit %s %d+%d %s (%s)", ev.D, ev.O, ev.N, escape(ev.Data), ev.Why)
 				case record.EventVerdict:
 					say("log verdict %s %d %s %s", ev.D, ev.O, ev.Verdict, escape(ev.Data))
+				case record.EventHold:
+					say("log hold %s %d+%d", ev.D, ev.O, ev.N)
 				case record.EventInject:
 					say("log inject %s %d %s", ev.D, ev.O, escape(ev.Data))
 				case record.EventSecure:

@@ -213,6 +213,7 @@ type Session struct {
 	csPrefix     string // of the client's
 	proceed      []byte // the server's answer, held until its handshake is done
 	proceedAt    int64
+	holding      bool // proceed waits for its verdict
 	waiting      []byte // CS bytes held while waitServer or not connected
 	waitAt       int64  // their offset
 	headerEnd    int64  // offset behind the client's latest header
@@ -383,6 +384,12 @@ func (s *Session) at(d record.Dir) int64 {
 // edit records that the received bytes [o,o+n) are sent as b.
 func (s *Session) edit(d record.Dir, o int64, n int, b []byte, why string) {
 	s.event(record.Event{E: record.EventEdit, D: d, O: o, N: int64(n), Data: b, HasData: true, By: "proxy", Why: why})
+}
+
+// decide records the verdict on the <proceed/> that is held.
+func (s *Session) decide(verdict string, b []byte, why string) {
+	s.holding = false
+	s.event(record.Event{E: record.EventVerdict, D: record.SC, O: s.proceedAt, Verdict: verdict, Data: b, HasData: b != nil, By: "proxy", Why: why})
 }
 
 // domain is the best name of the server that the client wants to reach.

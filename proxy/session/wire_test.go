@@ -64,6 +64,9 @@ func (w *wire) applied(d record.Dir) []byte {
 	}
 	for i, ev := range w.log[d] {
 		if ev.E == record.EventVerdict {
+			if ev.Verdict == "passed" {
+				continue
+			}
 			// A verdict is about the frame at its offset: up to its end.
 			end := ev.O
 			for end < int64(len(data)) && data[end] != '>' {

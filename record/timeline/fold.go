@@ -1,0 +1,387 @@
+package timeline
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/xmpplens/xmpplens/decode"
+	"github.com/xmpplens/xmpplens/decode/stanza"
+	"github.com/xmpplens/xmpplens/record"
+)
+
+// A Folder turns events into entries. The zero value is ready for the first
+// event of a recording. It is not safe for concurrent use.
+type Folder struct {
+	conns map[int]*conn
+	n     int
+}
+
+// conn is one connection while it is open.
+type conn struct {
+	id     int
+	cs, sc half
+}
+
+// half is one direction of a connection.
+type half struct {
+	dec    decode.Decoder
+	off    int64  // bytes received
+	header []byte // the stream header in force, as it was received
+	pos    []piece
+	edits  []change                 // edits whose frames have not been handed out, by offset
+	hold   *record.Event            // the first frame whose verdict is awaited
+	queue  []*Entry                 // what waits behind it
+	asked  map[string]time.Duration // requests of this direction without answer, by id
+	blanks []byte                   // white space that becomes one entry
+	blank  Entry
+}
+
+// piece says where in the recording a data event stands.
+type piece struct{ off, pos int64 }
+
+// change is an edit that was made to received bytes.
+type change struct {
+	o, n    int64
+	b       []byte
+	by, why string
+	used    bool // b was shown already: the rest of it is left out
+}
+
+// maxAsked bounds the requests that are remembered per direction.
+const maxAsked = 10_000
+
+func (f *Folder) conn(id int) *conn {
+	c := f.conns[id]
+	if c == nil {
+		if f.conns == nil {
+			f.conns = make(map[int]*conn)
+		}
+		c = &conn{id: id}
+		f.conns[id] = c
+	}
+	return c
+}
+
+func (c *conn) half(d record.Dir) *half {
+	if d == record.CS {
+		return &c.cs
+	}
+	return &c.sc
+}
+
+// Add takes the next event, which stands at pos in the recording, and hands out
+// the entries that it completes.
+func (f *Folder) Add(ev record.Event, pos int64, emit func(*Entry)) {
+	stream := ev.D == record.CS || ev.D == record.SC
+	switch {
+	case ev.E == record.EventData && stream:
+		f.data(ev, pos, emit)
+	case ev.E == record.EventEdit && stream:
+		h := f.conn(ev.C).half(ev.D)
+		h.edits = append(h.edits, change{o: ev.O, n: ev.N, b: bytes.Clone(ev.Data), by: ev.By, why: ev.Why})
+		slices.SortStableFunc(h.edits, func(a, b change) int { return int(a.o - b.o) })
+	case ev.E == record.EventHold && stream:
+		if h := f.conn(ev.C).half(ev.D); h.hold == nil {
+			h.hold = &record.Event{O: ev.O}
+		}
+	case ev.E == record.EventVerdict && stream:
+		f.verdict(ev, emit)
+	case ev.E == record.EventInject && stream:
+		f.inject(ev, pos, emit)
+	case ev.E == record.EventSecure:
+		d := record.CS
+		if ev.Leg == "server" {
+			d = record.SC
+		}
+		c := f.conn(ev.C)
+		f.ends(c, d, ev.T, emit)
+		c.half(d).dec.Reset(c.half(d).off)
+		f.about(ev, pos, emit)
+	case ev.E == record.EventClose:
+		f.close(ev.C, ev.T, emit)
+		f.about(ev, pos, emit)
+	case ev.E == record.EventOpen, ev.E == record.EventNote:
+		f.about(ev, pos, emit)
+	}
+}
+
+// Finish hands out what is left when the recording is at its end.
+func (f *Folder) Finish(emit func(*Entry)) {
+	var ids []int
+	for id := range f.conns {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		f.close(id, 0, emit)
+	}
+}
+
+func (f *Folder) close(id int, t time.Duration, emit func(*Entry)) {
+	c := f.conns[id]
+	if c == nil {
+		return
+	}
+	for _, d := range []record.Dir{record.CS, record.SC} {
+		f.ends(c, d, t, emit)
+		h := c.half(d)
+		h.hold = nil
+		f.unqueue(h, emit)
+	}
+	delete(f.conns, id)
+}
+
+// ends hands out what a direction left unfinished.
+func (f *Folder) ends(c *conn, d record.Dir, t time.Duration, emit func(*Entry)) {
+	h := c.half(d)
+	for fr, ok := h.dec.Close(); ok; fr, ok = h.dec.Close() {
+		f.frame(c, d, fr, t, emit)
+	}
+	f.flushBlanks(h, emit)
+}
+
+func (f *Folder) data(ev record.Event, pos int64, emit func(*Entry)) {
+	c := f.conn(ev.C)
+	h := c.half(ev.D)
+	h.pos = append(h.pos, piece{h.off, pos})
+	h.off += int64(len(ev.Data))
+	h.dec.Write(ev.Data)
+	for fr, ok := h.dec.Next(); ok; fr, ok = h.dec.Next() {
+		f.frame(c, ev.D, fr, ev.T, emit)
+	}
+	f.flushBlanks(h, emit)
+}
+
+// frame makes the entry of a frame.
+func (f *Folder) frame(c *conn, d record.Dir, fr decode.Frame, t time.Duration, emit func(*Entry)) {
+	h := c.half(d)
+	if fr.Kind == decode.Whitespace && len(h.blanks) > 0 {
+		h.blanks = append(h.blanks, fr.Raw...)
+		return
+	}
+	e := Entry{T: t, Conn: c.id, Dir: d, Offset: fr.Offset, Frame: fr}
+	e.pos, e.skip = h.find(fr.Offset)
+	if fr.Kind == decode.Header {
+		h.header = bytes.Clone(fr.Raw)
+	}
+	e.header = h.header
+	if fr.Kind == decode.Whitespace {
+		h.blanks = append(h.blanks, fr.Raw...)
+		h.blank = e
+		return
+	}
+	f.flushBlanks(h, emit)
+	f.edit(h, &e)
+	f.mean(&e)
+	f.latency(c, &e)
+	f.give(h, &e, emit)
+}
+
+func (f *Folder) flushBlanks(h *half, emit func(*Entry)) {
+	if len(h.blanks) == 0 {
+		return
+	}
+	e := h.blank
+	e.Frame.Raw = h.blanks
+	f.edit(h, &e)
+	f.mean(&e)
+	f.give(h, &e, emit)
+	h.blanks, h.blank = h.blanks[:0], Entry{}
+}
+
+// find returns where the event stands in which the byte at off was received,
+// and how many of its bytes stand before that byte. It forgets earlier events.
+func (h *half) find(off int64) (pos, skip int64) {
+	for len(h.pos) > 1 && h.pos[1].off <= off {
+		h.pos = h.pos[1:]
+	}
+	if len(h.pos) == 0 {
+		return 0, 0
+	}
+	return h.pos[0].pos, off - h.pos[0].off
+}
+
+// edit applies to an entry what was changed of its bytes.
+func (f *Folder) edit(h *half, e *Entry) {
+	o, end := e.Offset, e.Offset+int64(len(e.Frame.Raw))
+	at := o
+	var sent []byte
+	for i := range h.edits {
+		c := &h.edits[i]
+		if c.o >= end {
+			break
+		}
+		if c.o+c.n <= o {
+			continue
+		}
+		e.Edited, e.By, e.Why = true, c.by, c.why
+		if c.o > at {
+			sent = append(sent, e.Frame.Raw[at-o:c.o-o]...)
+		}
+		if !c.used {
+			sent = append(sent, c.b...)
+			c.used = true
+		}
+		at = min(max(at, c.o+c.n), end)
+	}
+	h.edits = slices.DeleteFunc(h.edits, func(c change) bool { return c.o+c.n <= end })
+	if e.Edited {
+		e.Sent = append(sent, e.Frame.Raw[at-o:]...)
+	}
+}
+
+// mean fills in what the frame means.
+func (f *Folder) mean(e *Entry) {
+	e.Stanza = stanza.Parse(e.Frame)
+	e.Kind = e.Stanza.Kind
+}
+
+// latency remembers requests and finds those of answers (RFC 6120 §8.2.3).
+func (f *Folder) latency(c *conn, e *Entry) {
+	if e.Kind != "iq" || e.Stanza.ID == "" {
+		return
+	}
+	switch e.Stanza.Type {
+	case "get", "set":
+		h := c.half(e.Dir)
+		if h.asked == nil || len(h.asked) >= maxAsked {
+			h.asked = make(map[string]time.Duration)
+		}
+		h.asked[e.Stanza.ID] = e.T
+	case "result", "error":
+		h := &c.cs
+		if e.Dir == record.CS {
+			h = &c.sc
+		}
+		if t, ok := h.asked[e.Stanza.ID]; ok {
+			delete(h.asked, e.Stanza.ID)
+			e.Latency, e.HasLatency = e.T-t, true
+		}
+	}
+}
+
+// give hands an entry out, or lets it wait behind one that is held.
+func (f *Folder) give(h *half, e *Entry, emit func(*Entry)) {
+	if len(h.queue) > 0 || h.hold != nil && e.Offset >= h.hold.O {
+		h.queue = append(h.queue, e.Clone())
+		return
+	}
+	f.n++
+	e.N = f.n
+	emit(e)
+}
+
+func (f *Folder) unqueue(h *half, emit func(*Entry)) {
+	for _, e := range h.queue {
+		f.n++
+		e.N = f.n
+		emit(e)
+	}
+	h.queue = nil
+}
+
+// verdict ends a hold.
+func (f *Folder) verdict(ev record.Event, emit func(*Entry)) {
+	h := f.conn(ev.C).half(ev.D)
+	h.hold = nil
+	if len(h.queue) > 0 && h.queue[0].Offset == ev.O {
+		e := h.queue[0]
+		e.Verdict, e.T = ev.Verdict, ev.T
+		if ev.Verdict == "edited" || ev.Verdict == "dropped" {
+			e.Edited, e.Sent, e.By, e.Why = true, bytes.Clone(ev.Data), ev.By, ev.Why
+		}
+	}
+	f.unqueue(h, emit)
+}
+
+// inject makes an entry for each frame that was sent from nobody.
+func (f *Folder) inject(ev record.Event, pos int64, emit func(*Entry)) {
+	h := f.conn(ev.C).half(ev.D)
+	f.flushBlanks(h, emit)
+	for i, fr := range injected(h.header, ev) {
+		e := Entry{T: ev.T, Conn: ev.C, Dir: ev.D, Offset: ev.O, Frame: fr, Injected: true, By: ev.By, Why: ev.Why,
+			pos: pos, skip: int64(i), header: h.header}
+		f.mean(&e)
+		f.give(h, &e, emit)
+	}
+}
+
+// injected cuts what was injected into frames, in the context of the stream
+// that it was put into.
+func injected(header []byte, ev record.Event) []decode.Frame {
+	dec := inStream(header)
+	dec.Write(ev.Data)
+	var out []decode.Frame
+	add := func(fr decode.Frame) {
+		if n := len(out); fr.Kind == decode.Whitespace && n > 0 && out[n-1].Kind == decode.Whitespace {
+			out[n-1].Raw = append(out[n-1].Raw, fr.Raw...)
+			return
+		}
+		fr.Offset = ev.O
+		out = append(out, cloneFrame(fr))
+	}
+	for fr, ok := dec.Next(); ok; fr, ok = dec.Next() {
+		add(fr)
+	}
+	for fr, ok := dec.Close(); ok; fr, ok = dec.Close() {
+		add(fr)
+	}
+	return out
+}
+
+// inStream returns a decoder that has read a stream header.
+func inStream(header []byte) *decode.Decoder {
+	dec := &decode.Decoder{Bare: header == nil}
+	if header != nil {
+		dec.Write(header)
+		dec.Next()
+	}
+	return dec
+}
+
+// about makes the entry of an event that is not from a stream.
+func (f *Folder) about(ev record.Event, pos int64, emit func(*Entry)) {
+	f.n++
+	e := Entry{N: f.n, T: ev.T, Conn: ev.C, Kind: ev.E, Event: ev, By: ev.By, Why: ev.Why, pos: pos}
+	e.Stanza = stanza.Stanza{Kind: ev.E, Summary: say(ev)}
+	emit(&e)
+}
+
+// say puts an event into words.
+func say(ev record.Event) string {
+	switch ev.E {
+	case record.EventOpen:
+		text := fmt.Sprintf("connection %d (%s) from %s", ev.C, ev.Kind, ev.Client)
+		if ev.Server != "" {
+			text += " to " + ev.Server
+		}
+		return text
+	case record.EventSecure:
+		text := ev.Leg + " leg secured with " + ev.Version
+		if ev.Cipher != "" {
+			text += ", " + ev.Cipher
+		}
+		if ev.ALPN != "" {
+			text += ", ALPN " + ev.ALPN
+		}
+		if ev.Peer != "" {
+			text += ", " + ev.Peer
+			if !ev.Verified {
+				text += " (not verified)"
+			}
+		}
+		return text
+	case record.EventClose:
+		text := fmt.Sprintf("connection %d closed by the %s", ev.C, ev.By)
+		if ev.Error != "" {
+			text += ": " + ev.Error
+		}
+		if ev.Why != "" {
+			text += " (" + ev.Why + ")"
+		}
+		return text
+	}
+	return ev.Text
+}

@@ -1,0 +1,329 @@
+package timeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/xmpplens/xmpplens/decode"
+	"github.com/xmpplens/xmpplens/decode/stanza"
+	"github.com/xmpplens/xmpplens/record"
+)
+
+// An Index finds entries by their number. It keeps some 60 bytes an entry and
+// makes entries anew from the recording when they are asked for. It is safe for
+// concurrent use.
+type Index struct {
+	r    *record.Reader // of Run
+	look sync.Mutex     // guards at
+	at   *record.Reader // of Entries
+
+	mu      sync.Mutex
+	entries []place
+	headers [][]byte
+	odd     map[int]*Entry // entries, by number, of which more is kept: changed, broken or cut into parts; without Raw
+	conns   int
+	done    bool
+	trouble []string
+	changed chan struct{} // closed at the next change, when somebody waits
+}
+
+// place is an entry in the index.
+type place struct {
+	t         time.Duration
+	off, pos  int64
+	skip      int32
+	size      int32
+	conn      int32
+	header    int32 // in Index.headers, from 1; 0 = none
+	latency   float32
+	dir, kind uint8
+	flags     uint8
+}
+
+const (
+	isStream = 1 << iota
+	isInjected
+	isOdd
+	hasLatency
+)
+
+// Status is how far an index is.
+type Status struct {
+	Len     int      // entries
+	Conns   int      // connections
+	Done    bool     // the recording is at its end, nothing more comes
+	Trouble []string // what went wrong while reading: damage, recording that stopped
+}
+
+// NewIndex makes an index of a recording. It takes the reader over; Run fills
+// the index.
+func NewIndex(r *record.Reader) (*Index, error) {
+	at, err := r.Clone()
+	if err != nil {
+		return nil, err
+	}
+	return &Index{r: r, at: at, odd: make(map[int]*Entry)}, nil
+}
+
+// Start returns the time to which the times of entries are relative.
+func (x *Index) Start() time.Time { return x.r.Header().Time }
+
+// Run reads the recording until its end, or until ctx is done. Entries works
+// meanwhile and afterwards, until Close.
+func (x *Index) Run(ctx context.Context) error {
+	var fold Folder
+	err := x.read(ctx, &fold)
+	fold.Finish(x.add)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.done = true
+	x.wake()
+	return err
+}
+
+func (x *Index) read(ctx context.Context, fold *Folder) error {
+	for {
+		ev, err := x.r.Next(ctx)
+		var torn *record.TornError
+		var line *record.LineError
+		var stopped *record.StoppedError
+		switch {
+		case err == nil:
+			fold.Add(ev, x.r.Pos(), x.add)
+		case errors.As(err, &torn), errors.As(err, &line), errors.As(err, &stopped):
+			x.mu.Lock()
+			if len(x.trouble) < 100 {
+				x.trouble = append(x.trouble, err.Error())
+			}
+			x.wake()
+			x.mu.Unlock()
+		case errors.Is(err, io.EOF), ctx.Err() != nil:
+			return nil
+		default:
+			return err
+		}
+	}
+}
+
+func (x *Index) add(e *Entry) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	p := place{t: e.T, off: e.Offset, pos: e.pos, skip: int32(e.skip), size: int32(len(e.Frame.Raw)), conn: int32(e.Conn), kind: uint8(e.Frame.Kind)}
+	if e.Dir != "" {
+		p.flags |= isStream
+	}
+	if e.Dir == record.SC {
+		p.dir = 1
+	}
+	if e.Injected {
+		p.flags |= isInjected
+	}
+	if e.HasLatency {
+		p.flags |= hasLatency
+		p.latency = float32(e.Latency.Seconds())
+	}
+	if e.header != nil {
+		// Streams change rarely: the header is nearly always among the last.
+		for i := len(x.headers) - 1; i >= max(0, len(x.headers)-64); i-- {
+			if &x.headers[i][0] == &e.header[0] {
+				p.header = int32(i) + 1
+				break
+			}
+		}
+		if p.header == 0 {
+			x.headers = append(x.headers, e.header)
+			p.header = int32(len(x.headers))
+		}
+	}
+	if e.Edited || e.Verdict != "" || e.Frame.Err != nil || e.Frame.Part != decode.Whole {
+		c := *e
+		c.Frame.Raw = nil
+		c = *c.Clone()
+		c.Stanza = stanza.Stanza{}
+		c.Sent = append([]byte(nil), e.Sent...)
+		p.flags |= isOdd
+		x.odd[len(x.entries)+1] = &c
+	}
+	if e.Kind == record.EventOpen {
+		x.conns++
+	}
+	x.entries = append(x.entries, p)
+	x.wake()
+}
+
+// wake pokes those who wait. The caller holds mu.
+func (x *Index) wake() {
+	if x.changed != nil {
+		close(x.changed)
+		x.changed = nil
+	}
+}
+
+// Status returns how far the index is.
+func (x *Index) Status() Status {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return Status{len(x.entries), x.conns, x.done, append([]string(nil), x.trouble...)}
+}
+
+// Wait waits until there are more than n entries, until the recording is at its
+// end, or until ctx is done.
+func (x *Index) Wait(ctx context.Context, n int) Status {
+	for {
+		x.mu.Lock()
+		if len(x.entries) > n || x.done {
+			x.mu.Unlock()
+			return x.Status()
+		}
+		if x.changed == nil {
+			x.changed = make(chan struct{})
+		}
+		c := x.changed
+		x.mu.Unlock()
+		select {
+		case <-c:
+		case <-ctx.Done():
+			return x.Status()
+		}
+	}
+}
+
+// Entries returns up to count entries from number from on, from 1.
+func (x *Index) Entries(from, count int) ([]*Entry, error) {
+	x.look.Lock()
+	defer x.look.Unlock()
+	from = max(from, 1)
+	var out []*Entry
+	for n := from; n < from+count; n++ {
+		e, p, header, ok := x.place(n)
+		if !ok {
+			break
+		}
+		if err := x.fill(e, p, header); err != nil {
+			return out, fmt.Errorf("timeline: entry %d: %w", n, err)
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// place returns what the index itself knows of an entry.
+func (x *Index) place(n int) (*Entry, place, []byte, bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if n > len(x.entries) {
+		return nil, place{}, nil, false
+	}
+	p := x.entries[n-1]
+	e := &Entry{}
+	if p.flags&isOdd != 0 {
+		*e = *x.odd[n]
+	}
+	e.N, e.T, e.Conn, e.Offset = n, p.t, int(p.conn), p.off
+	if p.flags&isStream != 0 {
+		e.Dir = record.CS
+		if p.dir == 1 {
+			e.Dir = record.SC
+		}
+	}
+	if p.flags&hasLatency != 0 {
+		e.HasLatency, e.Latency = true, time.Duration(float64(p.latency)*1e9)
+	}
+	var header []byte
+	if p.header > 0 {
+		header = x.headers[p.header-1]
+	}
+	return e, p, header, true
+}
+
+// fill reads the rest of an entry from the recording.
+func (x *Index) fill(e *Entry, p place, header []byte) error {
+	if p.pos == 0 { // only where nothing was received
+		return errors.New("is nowhere in the recording")
+	}
+	if err := x.at.SeekTo(p.pos); err != nil {
+		return err
+	}
+	ev, err := x.next()
+	if err != nil {
+		return err
+	}
+	switch {
+	case p.flags&isStream == 0:
+		ev.Data = append([]byte(nil), ev.Data...)
+		e.Event, e.Kind, e.By, e.Why = ev, ev.E, ev.By, ev.Why
+		e.Stanza = stanza.Stanza{Kind: ev.E, Summary: say(ev)}
+		return nil
+	case p.flags&isInjected != 0:
+		frames := injected(header, ev)
+		if int(p.skip) >= len(frames) {
+			return errors.New("the recording changed")
+		}
+		e.Frame, e.Injected, e.By, e.Why = frames[p.skip], true, ev.By, ev.Why
+	default:
+		raw := make([]byte, 0, p.size)
+		skip := int(p.skip)
+		for {
+			if ev.E == record.EventData && ev.C == e.Conn && ev.D == e.Dir {
+				b := ev.Data[min(skip, len(ev.Data)):]
+				skip = 0
+				raw = append(raw, b[:min(len(b), int(p.size)-len(raw))]...)
+			}
+			if len(raw) == int(p.size) {
+				break
+			}
+			if ev, err = x.next(); err != nil {
+				return err
+			}
+		}
+		e.refresh(raw, decode.Kind(p.kind), header, p.flags&isOdd != 0)
+	}
+	e.Stanza = stanza.Parse(e.Frame)
+	e.Kind = e.Stanza.Kind
+	return nil
+}
+
+// next returns the next event that can be read.
+func (x *Index) next() (record.Event, error) {
+	for {
+		ev, err := x.at.Next(context.Background())
+		var line *record.LineError
+		if errors.As(err, &line) {
+			continue
+		}
+		return ev, err
+	}
+}
+
+// refresh makes the frame from its bytes again.
+func (e *Entry) refresh(raw []byte, k decode.Kind, header []byte, odd bool) {
+	if odd && (e.Frame.Err != nil || e.Frame.Part != decode.Whole) {
+		e.Frame.Raw = raw
+		return
+	}
+	e.Frame = decode.Frame{Kind: k, Raw: raw, Offset: e.Offset}
+	dec := &decode.Decoder{}
+	switch k {
+	case decode.Header:
+	case decode.Element, decode.End:
+		dec = inStream(header)
+	default:
+		return
+	}
+	dec.Write(raw)
+	if fr, ok := dec.Next(); ok && fr.Kind == k {
+		fr.Offset = e.Offset
+		e.Frame = fr
+	}
+}
+
+// Close releases the recording.
+func (x *Index) Close() error {
+	x.look.Lock()
+	defer x.look.Unlock()
+	return errors.Join(x.at.Close(), x.r.Close())
+}

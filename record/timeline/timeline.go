@@ -1,0 +1,74 @@
+// Package timeline folds the events of a recording into entries: frames with
+// their time, connection, direction and meaning, and what happened to the
+// connections. It works the same while a recording is written and afterwards.
+//
+//	var fold timeline.Folder
+//	for {
+//		ev, err := r.Next(ctx)
+//		…
+//		fold.Add(ev, r.Pos(), func(e *timeline.Entry) { fmt.Println(e.Stanza.Summary) })
+//	}
+package timeline
+
+import (
+	"time"
+
+	"github.com/xmpplens/xmpplens/decode"
+	"github.com/xmpplens/xmpplens/decode/stanza"
+	"github.com/xmpplens/xmpplens/record"
+)
+
+// An Entry is a frame as it is shown, or something that happened to a
+// connection. It and what it refers to are valid during the call that hands it
+// out; Clone makes one to keep.
+type Entry struct {
+	N    int           // from 1, in the order of the recording
+	T    time.Duration // since the recording's start, of the event that completed the entry
+	Conn int           // 0 = the recording as a whole
+	Dir  record.Dir    // "" for entries that are not from a stream
+
+	// Kind is that of the stanza (see stanza.Stanza), or open, secure,
+	// note, close.
+	Kind string
+
+	Offset int64 // of the frame in what the direction received
+	Frame  decode.Frame
+	Stanza stanza.Stanza
+
+	// Sent is what went to the other leg instead of the frame, when Edited.
+	// Injected frames were received from nobody.
+	Edited, Injected bool
+	Sent             []byte
+	Verdict          string // passed, edited, dropped: of a frame that was held
+	By, Why          string // who changed or injected it, and for what reason
+
+	Latency    time.Duration // of an iq answer: since its request
+	HasLatency bool
+
+	Event record.Event // of an entry that is not from a stream
+
+	// Where the entry is in the recording: the event at pos, behind skip of
+	// its bytes; of what was injected, the frame number skip.
+	pos, skip int64
+	header    []byte // of the stream that it is in
+}
+
+// Clone returns a copy that stays valid.
+func (e *Entry) Clone() *Entry {
+	c := *e
+	c.Frame = cloneFrame(e.Frame)
+	c.Sent = append([]byte(nil), e.Sent...)
+	c.Event.Data = append([]byte(nil), e.Event.Data...)
+	return &c
+}
+
+func cloneFrame(f decode.Frame) decode.Frame {
+	b := make([]byte, 0, len(f.Raw)+len(f.Prefix)+len(f.Name)+len(f.NS))
+	take := func(s []byte) []byte {
+		at := len(b)
+		b = append(b, s...)
+		return b[at:len(b):len(b)]
+	}
+	f.Raw, f.Prefix, f.Name, f.NS = take(f.Raw), take(f.Prefix), take(f.Name), take(f.NS)
+	return f
+}
