@@ -1,0 +1,290 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/xmpplens/xmpplens/decode"
+	"github.com/xmpplens/xmpplens/decode/stanza"
+	"github.com/xmpplens/xmpplens/record/timeline"
+)
+
+const (
+	maxWindow    = 500                   // rows in one answer
+	maxShown     = 256 << 10             // bytes of a frame that the page gets
+	maxRequest   = 4 << 10               // bytes of a request
+	pace         = 50 * time.Millisecond // between two status messages
+	pingEvery    = 10 * time.Second      // a viewer that reads answers
+	pongWithin   = 3 * pingEvery         // one that does not is cut off
+	writeTimeout = 10 * time.Second
+)
+
+// request is what the page asks for: the rows from number From on, or the
+// details of entry N.
+type request struct {
+	Op    string // rows, entry
+	From  int
+	Count int
+	N     int
+}
+
+// status tells the page how far the timeline is. It is pushed, the rest is
+// pulled: a page that lost its connection asks for the numbers that it lacks.
+type status struct {
+	Op      string   `json:"op"`
+	Title   string   `json:"title"`
+	Start   string   `json:"start"`
+	Len     int      `json:"len"`
+	Conns   int      `json:"conns"`
+	Done    bool     `json:"done"`
+	Trouble []string `json:"trouble"`
+}
+
+type rows struct {
+	Op    string `json:"op"`
+	From  int    `json:"from"`
+	Rows  []row  `json:"rows"`
+	Error string `json:"error,omitempty"`
+}
+
+// row is a line of the list.
+type row struct {
+	N       int     `json:"n"`
+	T       float64 `json:"t"` // seconds since the start
+	Conn    int     `json:"conn"`
+	Dir     string  `json:"dir"`
+	Kind    string  `json:"kind"`
+	Summary string  `json:"summary"`
+	Size    int     `json:"size"`
+	Latency float64 `json:"latency,omitempty"` // milliseconds
+	Outcome string  `json:"outcome,omitempty"` // unless passed
+	Level   string  `json:"level,omitempty"`   // warning, error
+}
+
+// details are an entry in full.
+type details struct {
+	Op       string           `json:"op"`
+	Row      row              `json:"row"`
+	Fields   [][2]string      `json:"fields"`
+	Payloads []stanza.Payload `json:"payloads"`
+	XML      []token          `json:"xml"`
+	Sent     []token          `json:"sent,omitempty"`
+	Cut      int              `json:"cut,omitempty"` // bytes that are not shown
+	Error    string           `json:"error,omitempty"`
+}
+
+// token is a coloured piece of XML: class and text.
+type token [2]string
+
+var classNames = map[stanza.Class]string{
+	stanza.Punct: "punct", stanza.ElementName: "element", stanza.AttrName: "attr", stanza.Value: "value", stanza.Text: "text",
+	stanza.Namespace: "ns", stanza.Comment: "comment", stanza.Masked: "masked", stanza.Broken: "broken", stanza.Space: "",
+}
+
+// upgrader checks no origin: the handler in front has done it.
+var upgrader = websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }, EnableCompression: false}
+
+// live serves one page. Two goroutines end with it: one pushes the status and
+// pings, this one answers.
+func (s *Server) live(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+	ws, err := upgrader.Upgrade(w, r, nil)
+	if err != nil {
+		return // Upgrade has answered
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	p := &page{server: s, ws: ws}
+	stop := context.AfterFunc(ctx, func() { ws.Close() })
+	var wg sync.WaitGroup
+	wg.Go(func() { p.push(ctx); cancel() })
+	wg.Go(func() { p.ping(ctx); cancel() })
+	p.answer()
+	cancel()
+	stop()
+	ws.Close()
+	wg.Wait()
+}
+
+// page is one viewer's connection.
+type page struct {
+	server *Server
+	mu     sync.Mutex // guards writing
+	ws     *websocket.Conn
+}
+
+func (p *page) send(v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ws.SetWriteDeadline(time.Now().Add(writeTimeout))
+	return p.ws.WriteMessage(websocket.TextMessage, b)
+}
+
+func (p *page) push(ctx context.Context) {
+	st := p.server.Source.Status()
+	for ctx.Err() == nil {
+		if p.send(status{"status", p.server.Title, p.server.Source.Start().Format(time.RFC3339Nano), st.Len, st.Conns, st.Done, st.Trouble}) != nil {
+			return
+		}
+		if st.Done {
+			<-ctx.Done()
+			return
+		}
+		wait := time.NewTimer(pace)
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+		}
+		st = p.server.Source.Wait(ctx, st.Len)
+	}
+}
+
+func (p *page) ping(ctx context.Context) {
+	tick := time.NewTicker(pingEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if p.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeTimeout)) != nil {
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// answer reads requests until the page goes, or shows no sign of life.
+func (p *page) answer() {
+	alive := func(string) error { return p.ws.SetReadDeadline(time.Now().Add(pongWithin)) }
+	p.ws.SetReadLimit(maxRequest)
+	p.ws.SetPongHandler(alive)
+	alive("")
+	for {
+		var q request
+		if err := p.ws.ReadJSON(&q); err != nil {
+			if t, ok := err.(interface{ Timeout() bool }); ok && t.Timeout() && p.server.Say != nil {
+				p.server.Say("xmpplens: the viewer at %s reads nothing and was cut off; the proxied sessions are not touched", p.ws.RemoteAddr())
+			}
+			return
+		}
+		alive("")
+		var v any
+		switch q.Op {
+		case "rows":
+			v = p.server.rows(q.From, min(q.Count, maxWindow))
+		case "entry":
+			v = p.server.entry(q.N)
+		default:
+			continue
+		}
+		if p.send(v) != nil {
+			return
+		}
+	}
+}
+
+func (s *Server) rows(from, count int) rows {
+	from = max(from, 1)
+	entries, err := s.Source.Entries(from, count)
+	out := rows{Op: "rows", From: from, Rows: []row{}}
+	for _, e := range entries {
+		out.Rows = append(out.Rows, rowOf(e))
+	}
+	if err != nil {
+		out.Error = err.Error()
+	}
+	return out
+}
+
+func rowOf(e *timeline.Entry) row {
+	r := row{N: e.N, T: e.T.Seconds(), Conn: e.Conn, Dir: string(e.Dir), Kind: e.Kind, Summary: e.Stanza.Summary, Size: len(e.Frame.Raw), Level: e.Event.Level}
+	if e.HasLatency {
+		r.Latency = float64(e.Latency.Microseconds()) / 1e3
+	}
+	if o := e.Outcome(); o != "passed" {
+		r.Outcome = o
+	}
+	if e.Stanza.Error != nil || e.Frame.Err != nil || e.Event.E == "close" && e.Event.Error != "" {
+		r.Level = "error"
+	}
+	return r
+}
+
+func (s *Server) entry(n int) details {
+	d := details{Op: "entry", Row: row{N: n}, Fields: [][2]string{}, Payloads: []stanza.Payload{}, XML: []token{}}
+	entries, err := s.Source.Entries(n, 1)
+	if err != nil {
+		d.Error = err.Error()
+		return d
+	}
+	if len(entries) == 0 {
+		d.Error = "there is no such entry"
+		return d
+	}
+	e := entries[0]
+	d.Row = rowOf(e)
+	d.Payloads = append(d.Payloads, e.Stanza.Payloads...)
+	field := func(name, value string) {
+		if value != "" {
+			d.Fields = append(d.Fields, [2]string{name, value})
+		}
+	}
+	field("time", s.Source.Start().Add(e.T).Format("2006-01-02 15:04:05.000000"))
+	field("type", e.Stanza.Type)
+	field("id", e.Stanza.ID)
+	field("from", e.Stanza.From)
+	field("to", e.Stanza.To)
+	field("namespace", e.Stanza.NS)
+	field("outcome", d.Row.Outcome)
+	field("by", e.By)
+	field("why", e.Why)
+	field("hint", e.Event.Hint)
+	if e.Frame.Err != nil {
+		field("broken", e.Frame.Err.Error())
+	}
+	if e.Dir == "" {
+		return d
+	}
+	d.XML, d.Cut = s.tokens(e.Frame)
+	if e.Edited {
+		sent := e.Frame
+		sent.Raw, sent.Err = e.Sent, nil
+		d.Sent, _ = s.tokens(sent)
+	}
+	return d
+}
+
+// tokens prints a frame for the page, cut where it is too long for it.
+func (s *Server) tokens(f decode.Frame) (out []token, cut int) {
+	out = []token{}
+	var spans []stanza.Span
+	if !s.Secrets {
+		spans = stanza.Secrets(f)
+	}
+	size := 0
+	stanza.Pretty(f, stanza.PrettyOptions{Width: 88, Secrets: spans}, func(c stanza.Class, b []byte) {
+		if size += len(b); size > maxShown {
+			over := min(size-maxShown, len(b))
+			cut += over
+			if b = b[:len(b)-over]; len(b) == 0 {
+				return
+			}
+		}
+		name := classNames[c]
+		if n := len(out); n > 0 && out[n-1][0] == name {
+			out[n-1][1] += string(b)
+			return
+		}
+		out = append(out, token{name, string(b)})
+	})
+	return out, cut
+}

@@ -1,0 +1,237 @@
+// The list of entries. It holds the rows on the screen and some around them;
+// the rest stays with the server, so that a million entries scroll as ten do.
+
+const rowHeight = 24;
+const page = 100; // rows in a request
+const kept = 4000; // rows to remember
+const tallest = 6e6; // pixels; browsers allow some more
+
+export class List {
+  #box; #spacer; #layer; #ask; #choose; #follows;
+  #rows = new Map(); // by number
+  #asked = new Set(); // pages on their way
+  #drawn = []; // elements, reused
+  #top = 0; // number of rows above the screen, with a fraction
+  #set = -1; // scrollTop as set by ourselves
+  #queued = false;
+  total = 0;
+  chosen = 0;
+  start = 0; // milliseconds
+  follow = true;
+
+  // ask(from, count) requests rows; choose(n) is told of a selection,
+  // follows(bool) when scrolling turns following on or off.
+  constructor(box, { ask, choose, follows }) {
+    this.#box = box;
+    this.#spacer = box.querySelector("#spacer");
+    this.#layer = box.querySelector("#rows");
+    this.#ask = ask;
+    this.#choose = choose;
+    this.#follows = follows;
+    box.addEventListener("scroll", () => this.#scrolled());
+    box.addEventListener("wheel", (e) => this.#wheel(e), { passive: false });
+    box.addEventListener("keydown", (e) => this.#key(e));
+    this.#layer.addEventListener("click", (e) => {
+      const row = e.target.closest(".row");
+      if (row?.dataset.n) this.select(Number(row.dataset.n));
+    });
+    new ResizeObserver(() => this.#resized()).observe(box);
+  }
+
+  reset() {
+    this.#rows.clear();
+    this.#asked.clear();
+    this.#top = this.total = this.chosen = 0;
+    this.draw();
+  }
+
+  // again asks for what was on its way when the connection was lost.
+  again() {
+    this.#asked.clear();
+    this.draw();
+  }
+
+  setTotal(n) {
+    if (n === this.total) return;
+    this.total = n;
+    this.#box.setAttribute("aria-rowcount", n);
+    this.#fit();
+    if (this.follow) this.#move(this.#last());
+    this.draw();
+  }
+
+  setFollow(on) {
+    if (on !== this.follow) {
+      this.follow = on;
+      this.#follows(on);
+    }
+    if (on) this.#move(this.#last());
+    this.draw();
+  }
+
+  add({ from, rows, error }) {
+    this.#asked.delete(Math.floor((from - 1) / page));
+    if (error) console.warn(error);
+    for (const r of rows) this.#rows.set(r.n, r);
+    if (this.#rows.size > kept) {
+      const near = (n) => Math.abs(n - this.#top) < kept / 2;
+      for (const n of this.#rows.keys()) if (!near(n)) this.#rows.delete(n);
+    }
+    this.draw();
+  }
+
+  select(n) {
+    n = Math.max(1, Math.min(n, this.total));
+    if (!this.total) return;
+    this.chosen = n;
+    if (n < this.total) this.setFollow(false);
+    const visible = Math.floor(this.#visible());
+    if (n - 1 < this.#top) this.#move(n - 1);
+    if (n > this.#top + visible) this.#move(n - visible);
+    this.draw();
+    this.#choose(n);
+  }
+
+  unselect() {
+    this.chosen = 0;
+    this.draw();
+  }
+
+  #visible() { return this.#box.clientHeight / rowHeight; }
+  #last() { return Math.max(0, this.total - this.#visible()); }
+  #height() { return Math.min(this.total * rowHeight, tallest); }
+  #range() { return Math.max(1, this.#height() - this.#box.clientHeight); }
+  #scaled() { return this.total * rowHeight > tallest; }
+
+  #fit() { this.#spacer.style.height = `${this.#height()}px`; }
+
+  #resized() {
+    this.#fit();
+    this.#move(this.follow ? this.#last() : this.#top);
+    this.draw();
+  }
+
+  // move puts the row number top at the upper edge.
+  #move(top) {
+    this.#top = Math.max(0, Math.min(top, this.#last()));
+    const y = this.#scaled() ? (this.#top / Math.max(1, this.#last())) * this.#range() : this.#top * rowHeight;
+    this.#box.scrollTop = y;
+    this.#set = this.#box.scrollTop;
+  }
+
+  #scrolled() {
+    const y = this.#box.scrollTop;
+    if (Math.abs(y - this.#set) < 1) return; // our own doing
+    this.#set = y;
+    this.#top = this.#scaled() ? (y / this.#range()) * this.#last() : y / rowHeight;
+    this.setFollow(this.#top >= this.#last() - 0.5);
+  }
+
+  // Where the bar stands for more rows than it has pixels, a turn of the wheel
+  // still moves by rows.
+  #wheel(e) {
+    if (!this.#scaled() || e.ctrlKey) return;
+    e.preventDefault();
+    const unit = e.deltaMode === 1 ? 1 : e.deltaMode === 2 ? this.#visible() : 1 / rowHeight;
+    this.#move(this.#top + e.deltaY * unit);
+    this.setFollow(this.#top >= this.#last() - 0.5);
+  }
+
+  #key(e) {
+    if (e.ctrlKey || e.metaKey || e.altKey) return;
+    const full = Math.floor(this.#visible()) - 1;
+    const from = this.chosen || Math.floor(this.#top) + 1;
+    const to = {
+      ArrowDown: this.chosen ? from + 1 : from, j: this.chosen ? from + 1 : from, ArrowUp: from - 1, k: from - 1,
+      PageDown: from + full, PageUp: from - full, Home: 1, End: this.total,
+    }[e.key];
+    if (to === undefined) return;
+    e.preventDefault();
+    this.select(to);
+    if (e.key === "End") this.setFollow(true);
+  }
+
+  draw() {
+    if (this.#queued) return;
+    this.#queued = true;
+    requestAnimationFrame(() => {
+      this.#queued = false;
+      this.#paint();
+    });
+  }
+
+  #paint() {
+    const first = Math.floor(this.#top);
+    const count = Math.max(0, Math.min(Math.ceil(this.#visible()) + 1, this.total - first));
+    while (this.#drawn.length < count) this.#drawn.push(this.#layer.appendChild(blank()));
+    while (this.#drawn.length > count) this.#drawn.pop().remove();
+    const wanted = new Set();
+    for (let i = 0; i < count; i++) {
+      const n = first + i + 1;
+      const el = this.#drawn[i];
+      el.style.transform = `translateY(${(first + i - this.#top) * rowHeight}px)`;
+      const row = this.#rows.get(n);
+      if (!row) wanted.add(Math.floor((n - 1) / page));
+      this.#fill(el, n, row);
+    }
+    for (const p of wanted) {
+      if (this.#asked.has(p)) continue;
+      if (this.#ask(p * page + 1, page)) this.#asked.add(p);
+    }
+  }
+
+  #fill(el, n, row) {
+    const chosen = n === this.chosen;
+    if (el.shown === row && el.n === n && el.chosen === chosen) return;
+    Object.assign(el, { shown: row, n, chosen });
+    el.dataset.n = n;
+    el.setAttribute("aria-rowindex", n);
+    el.setAttribute("aria-selected", chosen);
+    const [number, time, conn, dir, text, took, size] = el.children;
+    number.textContent = n;
+    if (!row) {
+      el.className = "row loading";
+      for (const c of [time, conn, dir, took, size]) c.textContent = "";
+      text.textContent = "…";
+      return;
+    }
+    const quiet = row.kind === "whitespace" || row.kind === "declaration";
+    el.className = `row ${row.dir || "about"} ${row.level || ""} ${row.kind === "secure" ? "secure" : ""} ${quiet ? "quiet" : ""}`;
+    time.textContent = clock(this.start + row.t * 1000);
+    conn.textContent = row.conn ? `#${row.conn}` : "";
+    dir.textContent = { CS: "→", SC: "←" }[row.dir] || { open: "●", close: "○", secure: "▣" }[row.kind] || "·";
+    dir.title = { CS: "client to server", SC: "server to client" }[row.dir] || row.kind;
+    text.textContent = row.summary;
+    if (row.outcome) {
+      const tag = document.createElement("span");
+      tag.className = "tag";
+      tag.textContent = row.outcome;
+      text.prepend(tag);
+    }
+    took.textContent = row.latency ? `${row.latency < 10 ? row.latency.toFixed(1) : Math.round(row.latency)} ms` : "";
+    size.textContent = row.dir ? bytes(row.size) : "";
+  }
+}
+
+function blank() {
+  const el = document.createElement("div");
+  el.setAttribute("role", "row");
+  for (const c of ["n", "time", "conn", "dir", "text", "took", "size"]) {
+    const cell = el.appendChild(document.createElement("span"));
+    cell.className = c;
+    cell.setAttribute("role", "gridcell");
+  }
+  return el;
+}
+
+function clock(ms) {
+  const d = new Date(ms);
+  const two = (n) => String(n).padStart(2, "0");
+  return `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}.${String(d.getMilliseconds()).padStart(3, "0")}`;
+}
+
+export function bytes(n) {
+  if (n < 10000) return `${n} B`;
+  if (n < 1e7) return `${(n / 1000).toFixed(n < 1e5 ? 1 : 0)} kB`;
+  return `${(n / 1e6).toFixed(1)} MB`;
+}

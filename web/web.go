@@ -1,0 +1,176 @@
+// Package web serves a timeline to the browser: a list of entries that is live
+// while the recording grows, and the details of one of them.
+//
+// It is a window into secrets, so it is shut to everybody else: the URL has a
+// random token that becomes a cookie, Host and Origin are checked against
+// rebound names and foreign pages, and text of the traffic reaches the page
+// only as JSON strings, which it shows as text nodes.
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/xmpplens/xmpplens/record/timeline"
+)
+
+//go:embed ui
+var files embed.FS
+
+// A Source is the timeline that is shown; *timeline.Index is one.
+type Source interface {
+	// Status tells how far the timeline is, Wait the same when it has more
+	// than n entries.
+	Status() timeline.Status
+	Wait(ctx context.Context, n int) timeline.Status
+	// Entries returns up to count entries from number from on, from 1.
+	Entries(from, count int) ([]*timeline.Entry, error)
+	// Start is the time that the entries' times count from.
+	Start() time.Time
+}
+
+// A Server shows one timeline. Set the fields before the first use.
+type Server struct {
+	Source  Source
+	Title   string                           // what is watched, or the file's name
+	Secrets bool                             // show them; they are masked otherwise
+	Say     func(format string, args ...any) // told about viewers that were cut off; may be nil
+
+	once  sync.Once
+	token string
+}
+
+func (s *Server) key() string {
+	s.once.Do(func() { s.token = rand.Text() })
+	return s.token
+}
+
+// URL returns the address to open in the browser, which lets its reader in.
+func (s *Server) URL(addr net.Addr) string {
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return ""
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port) + "/?token=" + s.key()
+}
+
+// Serve answers on ln until ctx is done. Viewers are cut off then.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	h := &http.Server{
+		Handler:           s.handler(ctx, ln.Addr()),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+	}
+	end := context.AfterFunc(ctx, func() { h.Close() })
+	defer end()
+	if err := h.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("web: %w", err)
+	}
+	return nil
+}
+
+// policy lets the page load its own files and nothing else.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+
+func (s *Server) handler(ctx context.Context, addr net.Addr) http.Handler {
+	ui, err := fs.Sub(files, "ui")
+	if err != nil {
+		panic(err) // the directory is embedded
+	}
+	static := http.FileServerFS(ui)
+	cookie := "xmpplens"
+	if _, port, err := net.SplitHostPort(addr.String()); err == nil {
+		cookie += "-" + port // cookies do not tell ports apart
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /", static)
+	mux.HandleFunc("GET /live", func(w http.ResponseWriter, r *http.Request) { s.live(ctx, w, r) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-store")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		if !ownHost(r.Host, addr) {
+			refuse(w, "The name in the address is not one of this viewer's. Open the URL that xmpplens printed.")
+			return
+		}
+		if o := r.Header.Get("Origin"); o != "" && o != "http://"+r.Host {
+			refuse(w, "Another site may not look in here.")
+			return
+		}
+		if t := r.URL.Query().Get("token"); t != "" && r.URL.Path == "/" {
+			if !s.fits(t) {
+				refuse(w, "The token in the address is not this viewer's. Open the URL that xmpplens printed when it started last.")
+				return
+			}
+			http.SetCookie(w, &http.Cookie{Name: cookie, Value: t, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
+			http.Redirect(w, r, "/", http.StatusSeeOther)
+			return
+		}
+		c, err := r.Cookie(cookie)
+		if err != nil || !s.fits(c.Value) {
+			refuse(w, "Open the URL that xmpplens printed when it started: its token lets you in.")
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func (s *Server) fits(token string) bool {
+	return subtle.ConstantTimeCompare([]byte(token), []byte(s.key())) == 1
+}
+
+func refuse(w http.ResponseWriter, text string) {
+	http.Error(w, "xmpplens: "+text, http.StatusForbidden)
+}
+
+// ownHost tells a name under which the viewer itself can be reached from one
+// that was bound to its address by somebody else (DNS rebinding): an address in
+// figures cannot be rebound, of names only localhost is the viewer's own.
+func ownHost(host string, addr net.Addr) bool {
+	u, err := url.Parse("http://" + host)
+	if err != nil || u.Host != host {
+		return false
+	}
+	_, port, err := net.SplitHostPort(addr.String())
+	if err != nil || orElse(u.Port(), "80") != port {
+		return false
+	}
+	name := u.Hostname()
+	ip, err := netip.ParseAddr(name)
+	if err != nil {
+		return strings.EqualFold(name, "localhost")
+	}
+	bound, err := netip.ParseAddrPort(addr.String())
+	if err == nil && bound.Addr().Unmap().IsLoopback() {
+		return ip.Unmap().IsLoopback()
+	}
+	return true
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
