@@ -123,10 +123,7 @@ func kindOf(f decode.Frame) string {
 func (s *Stanza) header(f decode.Frame) {
 	h := f.Stream
 	s.From, s.To, s.ID, s.Lang = h.Attr("from"), h.Attr("to"), h.Attr("id"), h.Attr("xml:lang")
-	words := []string{"stream"}
-	if s.From != "" || s.To != "" {
-		words = append(words, route(s.From, s.To))
-	}
+	words := []string{join("stream", route(s.From, s.To))}
 	ns, _ := h.Lookup("")
 	switch ns {
 	case nsClient, "":
@@ -142,7 +139,7 @@ func (s *Stanza) header(f decode.Frame) {
 			words = append(words, strings.TrimPrefix(name, "xml:")+" "+v)
 		}
 	}
-	s.Summary = strings.Join(words, " ")
+	s.Summary = strings.Join(words, ", ")
 }
 
 // read fills in the fields that come straight from the tree.
@@ -216,8 +213,7 @@ func orElse(s, other string) string {
 // short is an address without its resource.
 func short(jid string) string { return SplitJID(jid).Bare().String() }
 
-// route says who speaks to whom: a → b, → b, or a → when the receiver is
-// left out.
+// route says who speaks to whom: a → b, → b, or from a.
 func route(from, to string) string {
 	switch {
 	case from == "" && to == "":
@@ -225,7 +221,7 @@ func route(from, to string) string {
 	case from == "":
 		return "→ " + short(to)
 	case to == "":
-		return short(from) + " →"
+		return "from " + short(from)
 	}
 	return short(from) + " → " + short(to)
 }

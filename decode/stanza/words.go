@@ -276,7 +276,7 @@ func (s *Stanza) presence(n *Node) string {
 		switch {
 		case c.NS != n.NS:
 		case c.Name == "show" && s.Type == "":
-			what = strings.TrimSpace(c.Text)
+			what = orElse(strings.TrimSpace(c.Text), what)
 		case c.Name == "status" && status == "" && c.Text != "":
 			status = quote(c.Text, 120)
 		}

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"bytes"
+
 	"github.com/xmpplens/xmpplens/decode"
 	"github.com/xmpplens/xmpplens/record"
 )
@@ -93,8 +95,12 @@ func (s *Session) discard(d record.Dir) {
 		return
 	}
 	s.edit(d, h.off-int64(n), n, nil, "clear text in front of the TLS handshake is discarded (RFC 6120 §5.3.3)")
-	s.note("warning", "clear text was sent in front of the TLS handshake and discarded, it could be an injection (RFC 6120 §5.3.3)", "")
+	blank := len(bytes.TrimSpace(h.dec.Unread())) == 0
 	h.dec.Reset(h.off)
+	if blank { // some clients end each stanza with a line end
+		return
+	}
+	s.note("warning", "clear text was sent in front of the TLS handshake and discarded, it could be an injection (RFC 6120 §5.3.3)", "")
 }
 
 // drain goes over to the fast path: what is not framed yet is passed on as it

@@ -213,7 +213,7 @@ type Session struct {
 	csPrefix     string // of the client's
 	proceed      []byte // the server's answer, held until its handshake is done
 	proceedAt    int64
-	holding      bool // proceed waits for its verdict
+	holding      bool   // proceed waits for its verdict
 	waiting      []byte // CS bytes held while waitServer or not connected
 	waitAt       int64  // their offset
 	headerEnd    int64  // offset behind the client's latest header
