@@ -11,6 +11,9 @@ import (
 // iq says what a request asks for, or what an answer brings.
 func (s *Stanza) iq(n *Node) string {
 	who := route(s.From, s.To)
+	if s.From != "" && s.To != "" {
+		who = " " + who // apart from the words
+	}
 	kind := orElse(s.Type, "without a type")
 	if s.Error != nil {
 		what := ""
@@ -40,7 +43,7 @@ func subject(c *Node, kind string) string {
 				return "roster, remove " + items[0].Attr("jid")
 			}
 			return join("roster,", items[0].Attr("jid"), after("subscription ", items[0].Attr("subscription")))
-		} else if result {
+		} else if result && len(items) > 0 {
 			return "roster, " + count(len(items), "contact")
 		}
 		return "roster"

@@ -1,0 +1,331 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/xmpplens/xmpplens/proxy"
+	"github.com/xmpplens/xmpplens/proxy/session"
+	"github.com/xmpplens/xmpplens/record"
+	"github.com/xmpplens/xmpplens/record/timeline"
+	"github.com/xmpplens/xmpplens/web"
+)
+
+type proxyCmd struct {
+	Upstream     string        `arg:"" help:"Where the server is: DOMAIN (SRV look-up), HOST:PORT or tls://HOST:PORT."`
+	Listen       string        `short:"l" default:"127.0.0.1:5222" placeholder:"ADDR" help:"Address for clients (${default})."`
+	ClientTLS    string        `name:"client-tls" enum:"mirror,off,starttls,direct" default:"mirror" help:"TLS with the client: ${enum}; mirror = as the client asks."`
+	ServerTLS    string        `name:"server-tls" enum:"mirror,off,starttls,direct" default:"mirror" help:"TLS with the server: ${enum}; mirror = as the client asks."`
+	ServerCA     string        `name:"server-ca" placeholder:"FILE" type:"path" help:"Authorities for the server's certificate (PEM), instead of the system's."`
+	Insecure     bool          `help:"Accept any certificate of the server."`
+	ServerTLSMax string        `name:"server-tls-max" enum:"1.2,1.3," default:"" placeholder:"1.2|1.3" help:"Highest TLS version with the server."`
+	Mechanisms   []string      `placeholder:"LIST" help:"SASL mechanisms that the client is offered, as far as the server has them."`
+	Resolver     string        `placeholder:"ADDR" help:"DNS server for the upstream, instead of the system's."`
+	CADir        string        `name:"ca-dir" placeholder:"DIR" type:"path" help:"Directory of the certificate authority."`
+	Write        string        `short:"w" placeholder:"FILE" type:"path" help:"Keep the recording."`
+	Force        bool          `help:"Overwrite the file of --write."`
+	Web          string        `default:"127.0.0.1:5299" placeholder:"ADDR" help:"Address of the viewer (${default}); port 0 takes a free one."`
+	NoWeb        bool          `help:"No viewer."`
+	Grace        time.Duration `default:"1s" help:"How long sessions may end by themselves at exit (${default})."`
+	display      `embed:""`
+}
+
+func (proxyCmd) Examples() string {
+	return `  xmpplens proxy example.org                               a domain, found by SRV; clients connect to 127.0.0.1:5222
+  xmpplens proxy -w s.jsonl --server-ca ca.pem localhost:5222 -l 127.0.0.1:15222
+  xmpplens proxy tls://chat.example.org:5223               direct TLS with the server
+  xmpplens proxy --client-tls=off --server-tls=starttls localhost:5222
+                                                           clear text with the client, TLS with the server
+  xmpplens proxy --mechanisms=PLAIN example.org            for clients that insist on channel binding
+  xmpplens proxy --format=json example.org | jq .summary`
+}
+
+func (c *proxyCmd) Run(s *streams) error {
+	p, err := c.configure()
+	if err != nil {
+		return err
+	}
+	p.CA, err = authority(c.CADir)
+	if err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return &usageError{fmt.Errorf("listen for clients: %w", err), "choose another address with --listen; ports below 1024 need privileges"}
+	}
+	defer ln.Close()
+	// A closed pipe on stdout must not end the sessions.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := interruptible(s)
+	defer stop()
+	return (&lens{
+		write: c.Write, force: c.Force, web: c.webAddress(), display: c.display, proxy: p, streams: s,
+		greet: func(viewer string) {
+			s.say("xmpplens: clients at %s, server %s", ln.Addr(), p.Upstream)
+			if viewer != "" {
+				s.say("xmpplens: viewer %s", viewer)
+			}
+			s.say("xmpplens: clients must trust %s (xmpplens ca trust)", p.CA.Path())
+		},
+		serve: func() error { return p.Serve(ctx, ln) },
+	}).run()
+}
+
+func (c *proxyCmd) webAddress() string {
+	if c.NoWeb {
+		return ""
+	}
+	return c.Web
+}
+
+// configure turns flags into a proxy and reports all mistakes at once.
+func (c *proxyCmd) configure() (*proxy.Proxy, error) {
+	var errs []error
+	up, err := proxy.ParseUpstream(c.Upstream)
+	if err != nil {
+		errs = append(errs, err)
+	}
+	p := &proxy.Proxy{
+		Upstream: up, ClientTLS: session.TLSMode(c.ClientTLS), ServerTLS: session.TLSMode(c.ServerTLS),
+		Insecure: c.Insecure, Mechanisms: c.Mechanisms, Grace: c.Grace,
+	}
+	if c.ServerTLSMax == "1.2" {
+		p.ServerTLSMax = tls.VersionTLS12
+	}
+	if c.Resolver != "" {
+		p.Resolver = proxy.ResolverAt(c.Resolver)
+	}
+	if c.ServerCA != "" {
+		pem, err := os.ReadFile(c.ServerCA)
+		pool := x509.NewCertPool()
+		if err == nil && !pool.AppendCertsFromPEM(pem) {
+			err = fmt.Errorf("%s holds no PEM certificate", c.ServerCA)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("--server-ca: %w", err))
+		}
+		p.ServerCA = pool
+	}
+	if c.Grace < 0 {
+		errs = append(errs, errors.New("--grace is negative"))
+	}
+	if len(errs) > 0 {
+		return nil, &usageError{errors.Join(errs...), "see xmpplens proxy --help"}
+	}
+	return p, nil
+}
+
+// interruptible returns a context that the first SIGINT or SIGTERM ends; the
+// second one ends the program at once.
+func interruptible(s *streams) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-signals:
+			cancel()
+		case <-done:
+			return
+		}
+		select {
+		case <-signals:
+			s.say("xmpplens: stopped at once")
+			os.Exit(exitFailed)
+		case <-done:
+		}
+	}()
+	return ctx, sync.OnceFunc(func() {
+		signal.Stop(signals)
+		close(done)
+		cancel()
+	})
+}
+
+// A lens is a proxy with everything that looks on: the log, the console, the
+// viewer.
+type lens struct {
+	write   string
+	force   bool
+	web     string // address of the viewer, "" = none
+	display display
+	proxy   *proxy.Proxy
+	streams *streams
+	greet   func(viewer string) // when everything listens
+	serve   func() error        // runs the proxy until it ends
+	quiet   bool                // no closing line about keeping a recording
+}
+
+func (l *lens) run() error {
+	log, err := l.open()
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	l.proxy.Log = log
+
+	var wg sync.WaitGroup
+	viewer, closeViewer, err := l.startViewer(log, &wg)
+	if err != nil {
+		return err
+	}
+	var count tally
+	wg.Go(func() { l.printEntries(log, &count) })
+	wg.Go(func() { l.watchLog(log) })
+	l.greet(viewer)
+
+	err = l.serve()
+	stopped := log.Err()
+	log.Close() // readers come to their end
+	closeViewer()
+	wg.Wait()
+	l.sum(&count)
+	if err != nil {
+		return err
+	}
+	if stopped != nil {
+		return fmt.Errorf("the recording is not complete: %w", stopped)
+	}
+	return nil
+}
+
+func (l *lens) open() (*record.Log, error) {
+	o := record.Options{Force: l.force, Tool: version()}
+	if l.write == "" {
+		return record.CreateTemp(o)
+	}
+	return record.Create(l.write, o)
+}
+
+// startViewer serves the live viewer.
+func (l *lens) startViewer(log *record.Log, wg *sync.WaitGroup) (url string, end func(), err error) {
+	if l.web == "" {
+		return "", func() {}, nil
+	}
+	ln, err := net.Listen("tcp", l.web)
+	if err != nil {
+		return "", nil, &usageError{fmt.Errorf("listen for the viewer: %w", err), "choose another address with --web=ADDR (port 0 takes a free one), or leave the viewer out with --no-web"}
+	}
+	index, err := timeline.NewIndex(log.Reader())
+	if err != nil {
+		ln.Close()
+		return "", nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	srv := &web.Server{Source: index, Title: l.proxy.Upstream.String(), Secrets: l.display.ShowSecrets, Say: l.streams.say}
+	wg.Go(func() { index.Run(ctx) })
+	wg.Go(func() {
+		if err := srv.Serve(ctx, ln); err != nil {
+			l.streams.say("xmpplens: viewer: %v", err)
+		}
+	})
+	return srv.URL(ln.Addr()), cancel, nil
+}
+
+// watchLog says at once when recording stops.
+func (l *lens) watchLog(log *record.Log) {
+	<-log.Stopped()
+	if err := log.Err(); err != nil {
+		l.streams.say("xmpplens: %v\nhint: make room; the traffic goes on, but it is neither recorded nor shown", err)
+	}
+}
+
+// tally counts what the closing line tells.
+type tally struct {
+	conns, stanzas int
+	bytes          int64
+}
+
+func (t *tally) add(e *timeline.Entry) {
+	switch e.Kind {
+	case "open":
+		t.conns++
+	case "message", "presence", "iq":
+		t.stanzas++
+	}
+	if e.Dir != "" && !e.Injected {
+		t.bytes += int64(len(e.Frame.Raw))
+	}
+}
+
+// printEntries pulls from the log until it is closed.
+func (l *lens) printEntries(log *record.Log, count *tally) {
+	r := log.Reader()
+	defer r.Close()
+	con := newConsole(l.streams.stdout, l.display, log.Start())
+	raw := l.display.Format == "raw"
+	var fold timeline.Folder
+	emit := func(e *timeline.Entry) {
+		count.add(e)
+		if !raw {
+			con.print(e)
+		} else if e.Dir != "" && con.err == nil {
+			con.raw(e)
+		}
+	}
+	for {
+		ev, err := r.Next(context.Background())
+		var stopped *record.StoppedError
+		switch {
+		case err == nil:
+			fold.Add(ev, r.Pos(), emit)
+			if con.err == nil && con.flush() != nil {
+				l.streams.say("xmpplens: printing stopped: %v; the proxy goes on", con.err)
+			}
+			continue
+		case errors.As(err, &stopped):
+			continue // watchLog said it; nothing more comes until the end
+		case !errors.Is(err, io.EOF):
+			l.streams.say("xmpplens: reading the recording back: %v", err)
+		}
+		fold.Finish(emit)
+		con.flush()
+		return
+	}
+}
+
+// sum prints the closing line.
+func (l *lens) sum(t *tally) {
+	where := "keep the next one with -w FILE"
+	if l.write != "" {
+		where = fmt.Sprintf("recording: xmpplens show %s", l.write)
+	}
+	if l.quiet {
+		where = ""
+	}
+	line := []string{plural(t.conns, "connection"), plural(t.stanzas, "stanza"), size(t.bytes)}
+	if where != "" {
+		line = append(line, where)
+	}
+	l.streams.say("xmpplens: %s", strings.Join(line, ", "))
+}
+
+func plural(n int, word string) string {
+	if n != 1 {
+		word += "s"
+	}
+	return fmt.Sprintf("%d %s", n, word)
+}
+
+// size prints bytes in the unit that leaves up to four digits.
+func size(n int64) string {
+	switch {
+	case n < 10_000:
+		return fmt.Sprintf("%d bytes", n)
+	case n < 10_000_000:
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+}

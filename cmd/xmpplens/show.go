@@ -1,0 +1,186 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/xmpplens/xmpplens/decode/stanza"
+	"github.com/xmpplens/xmpplens/record"
+	"github.com/xmpplens/xmpplens/record/timeline"
+)
+
+type showCmd struct {
+	File    string  `arg:"" help:"The recording." type:"path"`
+	Follow  bool    `short:"F" help:"Wait for more, until interrupted."`
+	Speed   float64 `placeholder:"X" help:"Print in recorded time, X times as fast."`
+	Conn    int     `placeholder:"N" help:"Only connection N."`
+	Dir     string  `enum:"CS,SC,both" default:"both" help:"Only this direction: ${enum}."`
+	Sent    bool    `help:"With --format=raw: what was sent on, not what was received."`
+	display `embed:""`
+}
+
+func (showCmd) Examples() string {
+	return `  xmpplens show login.jsonl
+  xmpplens show --format=line login.jsonl | less -R
+  xmpplens show --format=json login.jsonl | jq -r 'select(.kind=="iq") | .summary'
+  xmpplens show --format=raw --dir=SC --conn=1 login.jsonl > sc.xml    the exact bytes
+  xmpplens show -F login.jsonl                                         while it is being written`
+}
+
+func (c *showCmd) Run(s *streams) error {
+	if c.Sent && c.Format != "raw" {
+		return usagef("add --format=raw", "--sent goes with --format=raw only")
+	}
+	if c.Speed < 0 {
+		return usagef("use a number above 0, 1 is the recorded time", "--speed=%v is negative", c.Speed)
+	}
+	r, err := record.Open(c.File)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if c.Follow {
+		r.Follow()
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	p := &printer{speed: c.Speed, follow: c.Follow, began: time.Now(), ctx: ctx}
+	if c.Format == "raw" {
+		p.print = c.rawPrinter(s)
+	} else {
+		con := newConsole(s.stdout, c.display, r.Header().Time)
+		p.print = func(e *timeline.Entry) error {
+			con.print(e)
+			return con.err
+		}
+		p.flush = con.flush
+	}
+	keep := p.print
+	p.print = func(e *timeline.Entry) error {
+		if c.Conn != 0 && e.Conn != c.Conn || c.Dir != "both" && string(e.Dir) != c.Dir {
+			return nil
+		}
+		return keep(e)
+	}
+	return p.run(r, s)
+}
+
+// rawPrinter writes bytes as they were: exactly, unless they go to a screen,
+// where secrets are masked.
+func (c *showCmd) rawPrinter(s *streams) func(*timeline.Entry) error {
+	out := bufio.NewWriterSize(s.stdout, 64<<10)
+	f, ok := s.stdout.(*os.File)
+	mask := ok && term.IsTerminal(int(f.Fd())) && !c.ShowSecrets
+	return func(e *timeline.Entry) error {
+		if e.Dir == "" {
+			return nil
+		}
+		frame := e.Frame
+		switch {
+		case c.Sent && e.Edited:
+			frame.Raw = e.Sent
+		case !c.Sent && e.Injected:
+			return nil
+		}
+		b := frame.Raw
+		if mask {
+			b = stanza.Mask(b, stanza.Secrets(frame))
+		}
+		out.Write(b)
+		return out.Flush()
+	}
+}
+
+// printer pulls events from a recording and prints the entries they make.
+type printer struct {
+	ctx    context.Context
+	speed  float64 // 0 = at once
+	follow bool
+	began  time.Time
+	print  func(*timeline.Entry) error
+	flush  func() error
+}
+
+func (p *printer) run(r *record.Reader, s *streams) error {
+	var fold timeline.Folder
+	var failed error
+	emit := func(e *timeline.Entry) {
+		if failed == nil {
+			failed = p.print(e)
+		}
+	}
+	var troubles error
+	for failed == nil {
+		ev, err := p.next(r)
+		var torn *record.TornError
+		var line *record.LineError
+		switch {
+		case err == nil:
+			if p.speed > 0 && !p.sleep(ev.T) {
+				return nil
+			}
+			fold.Add(ev, r.Pos(), emit)
+			continue
+		case errors.As(err, &torn), errors.As(err, &line):
+			if p.flush != nil {
+				p.flush()
+			}
+			s.say("xmpplens: %v", err)
+			troubles = err
+			continue
+		case errors.Is(err, io.EOF), errors.Is(err, context.Canceled):
+			fold.Finish(emit)
+		default:
+			troubles = err
+		}
+		break
+	}
+	if p.flush != nil {
+		if err := p.flush(); failed == nil {
+			failed = err
+		}
+	}
+	if failed != nil {
+		return fmt.Errorf("print: %w", failed)
+	}
+	var torn *record.TornError
+	if errors.As(troubles, &torn) {
+		return nil // said; the rest was read
+	}
+	return troubles
+}
+
+// next returns the next event; before it waits for one it shows what there is.
+func (p *printer) next(r *record.Reader) (record.Event, error) {
+	if p.flush != nil && (p.follow || p.speed > 0) {
+		p.flush()
+	}
+	return r.Next(p.ctx)
+}
+
+// sleep waits until t of the recording has come.
+func (p *printer) sleep(t time.Duration) bool {
+	wait := time.Until(p.began.Add(time.Duration(float64(t) / p.speed)))
+	if wait <= 0 {
+		return true
+	}
+	if p.flush != nil {
+		p.flush()
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-p.ctx.Done():
+		return false
+	}
+}
