@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -64,6 +65,7 @@ type row struct {
 	Latency float64 `json:"latency,omitempty"` // milliseconds
 	Outcome string  `json:"outcome,omitempty"` // unless passed
 	Level   string  `json:"level,omitempty"`   // warning, error
+	Quiet   bool    `json:"quiet,omitempty"`   // what matters only to those who look for it
 }
 
 // details are an entry in full.
@@ -207,6 +209,10 @@ func (s *Server) rows(from, count int) rows {
 
 func rowOf(e *timeline.Entry) row {
 	r := row{N: e.N, T: e.T.Seconds(), Conn: e.Conn, Dir: string(e.Dir), Kind: e.Kind, Summary: e.Stanza.Summary, Size: len(e.Frame.Raw), Level: e.Event.Level}
+	switch {
+	case e.Kind == "whitespace", e.Kind == "declaration", e.Kind == "nonza" && strings.HasPrefix(e.Stanza.NS, "urn:xmpp:sm:") && len(e.Stanza.Name) == 1:
+		r.Quiet = true
+	}
 	if e.HasLatency {
 		r.Latency = float64(e.Latency.Microseconds()) / 1e3
 	}

@@ -46,6 +46,7 @@ function status(m) {
   if (m.done && !m.len) $("empty").textContent = "The recording has no entries.";
   $("trouble").hidden = !m.trouble?.length;
   $("trouble").textContent = (m.trouble || []).join("\n");
+  $("follow").hidden = m.done;
   if (m.done) state("done", "complete");
   else state("live", "live");
   button();

@@ -187,20 +187,20 @@ export class List {
     el.dataset.n = n;
     el.setAttribute("aria-rowindex", n);
     el.setAttribute("aria-selected", chosen);
-    const [number, time, conn, dir, text, took, size] = el.children;
+    const [number, time, conn, dir, kind, text, took, size] = el.children;
     number.textContent = n;
     if (!row) {
       el.className = "row loading";
-      for (const c of [time, conn, dir, took, size]) c.textContent = "";
+      for (const c of [time, conn, dir, kind, took, size]) c.textContent = "";
       text.textContent = "…";
       return;
     }
-    const quiet = row.kind === "whitespace" || row.kind === "declaration";
-    el.className = `row ${row.dir || "about"} ${row.level || ""} ${row.kind === "secure" ? "secure" : ""} ${quiet ? "quiet" : ""}`;
+    el.className = `row ${row.dir || "about"} ${row.level || ""} ${row.kind === "secure" ? "secure" : ""} ${row.quiet ? "quiet" : ""}`;
     time.textContent = clock(this.start + row.t * 1000);
     conn.textContent = row.conn ? `#${row.conn}` : "";
     dir.textContent = { CS: "→", SC: "←" }[row.dir] || { open: "●", close: "○", secure: "▣" }[row.kind] || "·";
     dir.title = { CS: "client to server", SC: "server to client" }[row.dir] || row.kind;
+    kind.textContent = row.kind;
     text.textContent = row.summary;
     if (row.outcome) {
       const tag = document.createElement("span");
@@ -216,7 +216,7 @@ export class List {
 function blank() {
   const el = document.createElement("div");
   el.setAttribute("role", "row");
-  for (const c of ["n", "time", "conn", "dir", "text", "took", "size"]) {
+  for (const c of ["n", "time", "conn", "dir", "kind", "text", "took", "size"]) {
     const cell = el.appendChild(document.createElement("span"));
     cell.className = c;
     cell.setAttribute("role", "gridcell");

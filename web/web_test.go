@@ -1,0 +1,468 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/gorilla/websocket"
+
+	"github.com/xmpplens/xmpplens/record"
+	"github.com/xmpplens/xmpplens/record/timeline"
+)
+
+const header = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"
+
+// show serves a live recording until the test ends.
+func show(t testing.TB) (*record.Log, *Server, string) {
+	t.Helper()
+	log, s, url, _ := showCut(t)
+	return log, s, url
+}
+
+// A cutter remembers connections, to cut them.
+type cutter struct {
+	net.Listener
+	mu    sync.Mutex
+	conns []net.Conn
+}
+
+func (c *cutter) Accept() (net.Conn, error) {
+	conn, err := c.Listener.Accept()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conns = append(c.conns, conn)
+	return conn, err
+}
+
+func (c *cutter) cut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, conn := range c.conns {
+		if conn != nil {
+			conn.Close()
+		}
+	}
+}
+
+// showCut does the same and returns what cuts all connections.
+func showCut(t testing.TB) (*record.Log, *Server, string, func()) {
+	t.Helper()
+	log, err := record.CreateTemp(record.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := timeline.NewIndex(log.Reader())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln := &cutter{Listener: tcp}
+	s := &Server{Source: x, Title: "capulet.example"}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 2)
+	go func() { done <- x.Run(ctx) }()
+	go func() { done <- s.Serve(ctx, ln) }()
+	t.Cleanup(func() {
+		log.Close()
+		cancel()
+		for range 2 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		x.Close()
+	})
+	return log, s, s.URL(ln.Addr()), ln.cut
+}
+
+func say(log *record.Log, d record.Dir, text string) {
+	log.Append(record.Event{C: 1, E: record.EventData, D: d, Data: []byte(text), HasData: true})
+}
+
+func TestRefusesStrangers(t *testing.T) {
+	log, _, url := show(t)
+	say(log, record.CS, header+"<message><body>only for you</body></message>")
+	base, _, _ := strings.Cut(url, "?")
+	addr := strings.TrimSuffix(strings.TrimPrefix(base, "http://"), "/")
+	_, port, _ := net.SplitHostPort(addr)
+
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	friend := &http.Client{Jar: jar}
+	get := func(c *http.Client, url, host, origin string) *http.Response {
+		t.Helper()
+		r, err := http.NewRequest("GET", url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if host != "" {
+			r.Host = host
+		}
+		if c.Jar != nil && host != "" {
+			// The jar goes by the Host header; a browser that was led
+			// astray would not.
+			c = &http.Client{}
+			for _, k := range jar.Cookies(r.URL) {
+				r.AddCookie(k)
+			}
+		}
+		if origin != "" {
+			r.Header.Set("Origin", origin)
+		}
+		resp, err := c.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp
+	}
+	resp := get(friend, url, "", "")
+	if resp.StatusCode != 200 || resp.Request.URL.RawQuery != "" {
+		t.Fatalf("with the token: %s at %s", resp.Status, resp.Request.URL)
+	}
+	for _, h := range []string{"Content-Security-Policy", "X-Content-Type-Options", "Referrer-Policy"} {
+		if resp.Header.Get(h) == "" {
+			t.Errorf("no %s", h)
+		}
+	}
+	if p := resp.Header.Get("Content-Security-Policy"); strings.Contains(p, "unsafe") || !strings.Contains(p, "default-src 'none'") {
+		t.Errorf("policy %s", p)
+	}
+	for _, c := range jar.Cookies(resp.Request.URL) {
+		if !strings.HasPrefix(c.Name, "xmpplens-") {
+			t.Errorf("cookie %s", c.Name)
+		}
+	}
+	for _, c := range []struct {
+		name, path, host, origin string
+		client                   *http.Client
+		want                     int
+	}{
+		{"no token", "", "", "", http.DefaultClient, 403},
+		{"a wrong token", "?token=guess", "", "", http.DefaultClient, 403},
+		{"a file without a token", "app.js", "", "", http.DefaultClient, 403},
+		{"the socket without a token", "live", "", "", http.DefaultClient, 403},
+		{"a rebound name", "", "evil.example:" + port, "", friend, 403},
+		{"a rebound name with the token", "?token=" + strings.SplitN(url, "=", 2)[1], "evil.example:" + port, "", http.DefaultClient, 403},
+		{"another port", "", "127.0.0.1:1", "", friend, 403},
+		{"an address that is not loopback", "", "192.0.2.1:" + port, "", friend, 403},
+		{"a foreign page", "live", "", "http://evil.example", friend, 403},
+		{"a page on another port", "live", "", "http://127.0.0.1:1", friend, 403},
+		{"no page", "live", "", "null", friend, 403},
+		{"localhost", "", "localhost:" + port, "", friend, 200},
+		{"the page itself", "app.js", "", "http://" + addr, friend, 200},
+	} {
+		if got := get(c.client, base+c.path, c.host, c.origin).StatusCode; got != c.want {
+			t.Errorf("%s: %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+// dial opens the socket as the page does.
+func dial(t *testing.T, url string) *websocket.Conn {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := (&http.Client{Jar: jar}).Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	d := websocket.Dialer{Jar: jar}
+	ws, _, err := d.Dial("ws://"+resp.Request.URL.Host+"/live", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ws.Close() })
+	return ws
+}
+
+func TestSocket(t *testing.T) {
+	log, _, url := show(t)
+	ws := dial(t, url)
+	next := func(op string) map[string]any {
+		t.Helper()
+		for {
+			var v map[string]any
+			if err := ws.ReadJSON(&v); err != nil {
+				t.Fatal(err)
+			}
+			if v["op"] == op {
+				return v
+			}
+		}
+	}
+	if v := next("status"); v["len"] != 0.0 || v["title"] != "capulet.example" || v["done"] != false {
+		t.Errorf("%v", v)
+	}
+	say(log, record.CS, header+"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AHJvbWVvAHNlY3JldA==</auth>")
+	for v := next("status"); v["len"] != 2.0; v = next("status") {
+	}
+	ws.WriteJSON(map[string]any{"op": "rows", "from": 1, "count": 1000})
+	if rows := next("rows")["rows"].([]any); len(rows) != 2 || rows[1].(map[string]any)["summary"] != "SASL login with PLAIN as romeo" {
+		t.Errorf("%v", rows)
+	}
+	ws.WriteJSON(map[string]any{"op": "nonsense"})
+	ws.WriteJSON(map[string]any{"op": "entry", "n": 99})
+	if v := next("entry"); v["error"] == nil {
+		t.Errorf("%v", v)
+	}
+	ws.WriteJSON(map[string]any{"op": "entry", "n": 2})
+	v := next("entry")
+	text := ""
+	for _, tok := range v["xml"].([]any) {
+		text += tok.([]any)[1].(string)
+	}
+	if !strings.Contains(text, "password hidden") || strings.Contains(text, "AHJv") {
+		t.Errorf("%s", text)
+	}
+	log.Close()
+	for v := next("status"); v["done"] != true; v = next("status") {
+	}
+}
+
+func TestLargeFrame(t *testing.T) {
+	log, s, _ := show(t)
+	say(log, record.CS, header+"<message><body>"+strings.Repeat("ü", 500_000)+"</body></message>")
+	s.Source.Wait(t.Context(), 1)
+	d := s.entry(2)
+	size := 0
+	for _, tok := range d.XML {
+		size += len(tok[1])
+	}
+	if size > maxShown || size < maxShown-4 || d.Cut < 700_000 {
+		t.Errorf("%d bytes shown, %d cut", size, d.Cut)
+	}
+}
+
+// browser starts headless Chromium.
+func browser(t testing.TB) context.Context {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if p, err := exec.LookPath(name); err == nil {
+			path = p
+			break
+		}
+	}
+	if path == "" {
+		const hint = "needs Chromium: apt-get install chromium"
+		if os.Getenv("CI") == "true" {
+			t.Fatal(hint)
+		}
+		t.Skip(hint)
+	}
+	o := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.WSURLReadTimeout(time.Minute), chromedp.WindowSize(1280, 800))
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), o...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	do(t, ctx) // starts the browser, whose life hangs on this context
+	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// action is a step in the browser.
+type action = chromedp.Action[chromedp.Void]
+
+func do(t testing.TB, ctx context.Context, actions ...action) {
+	t.Helper()
+	for i, a := range actions {
+		if err := chromedp.Do(ctx, a); err != nil {
+			t.Fatalf("step %d: %v", i+1, err)
+		}
+	}
+}
+
+func get[T any](t testing.TB, ctx context.Context, a chromedp.Action[T]) T {
+	t.Helper()
+	v, err := chromedp.Run(ctx, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func run(js string) action { return chromedp.Evaluate[chromedp.Void](js) }
+
+// until waits for a JavaScript expression to be true. It asks from outside: the
+// page's policy lets nobody evaluate code inside.
+func until(js string) action {
+	return func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		for range 1500 {
+			if ok, err := chromedp.Evaluate[bool]("!!("+js+")")(ctx, t); err == nil && ok {
+				return chromedp.Void{}, nil
+			}
+			select {
+			case <-ctx.Done():
+				return chromedp.Void{}, ctx.Err()
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+		return chromedp.Void{}, errors.New("never came true: " + js)
+	}
+}
+
+const rowTexts = `[...document.querySelectorAll(".row .text")].map(e => e.textContent).join("\n")`
+
+func TestViewer(t *testing.T) {
+	ctx := browser(t)
+	log, s, url, cut := showCut(t)
+	log.Append(record.Event{C: 1, E: record.EventOpen, Kind: "c2s", Client: "127.0.0.1:1", Server: "127.0.0.1:2"})
+	hostile := "<message type='chat' to='a@b'><body>&lt;script&gt;window.hit=1&lt;/script&gt; \"onerror=window.hit=1 &lt;img src=x onerror=window.hit=1&gt;</body></message>"
+	say(log, record.CS, header+hostile)
+	do(t, ctx, chromedp.Navigate(url), until(rowTexts+`.includes("script")`))
+	texts := get(t, ctx, chromedp.Evaluate[string](rowTexts))
+	if !strings.Contains(texts, `<script>window.hit=1</script>`) {
+		t.Errorf("rows show\n%s", texts)
+	}
+	// Live.
+	say(log, record.SC, header+"<presence><show>away</show></presence>")
+	do(t, ctx, until(rowTexts+`.includes("presence away")`))
+	// Details, by mouse and by key.
+	do(t, ctx, run(`[...document.querySelectorAll(".row")].find(e => e.textContent.includes("script")).click()`),
+		until(`document.querySelector("#body pre")?.textContent.includes("onerror")`))
+	body := get(t, ctx, chromedp.Evaluate[string](`document.querySelector("#body").textContent`))
+	hit := get(t, ctx, chromedp.Evaluate[bool](`!!window.hit || !!document.querySelector("#body img, #body script")`))
+	if hit || !strings.Contains(body, "&lt;script&gt;") {
+		t.Errorf("hostile text came alive: %v\n%s", hit, body)
+	}
+	do(t, ctx, chromedp.KeyEvent(kb.Escape), until(`document.querySelector("#details").hidden`))
+	do(t, ctx, chromedp.KeyEvent(kb.Home), until(`document.querySelector("#body").textContent.includes("connection 1")`))
+
+	// Paused, new entries do not move the list; following does.
+	for range 200 {
+		say(log, record.SC, "<message><body>more</body></message>")
+	}
+	do(t, ctx, until(`document.querySelector("#follow").textContent.includes("200 new")`), until(rowTexts+`.includes("script")`),
+		chromedp.KeyEvent(" "), until(`!`+rowTexts+`.includes("script")`), until(`document.querySelector("#follow").textContent === "Pause"`))
+
+	// The connection is lost and comes back; nothing is missed.
+	n := s.Source.Status().Len
+	cut()
+	for range 50 {
+		say(log, record.SC, "<message><body>meanwhile</body></message>")
+	}
+	say(log, record.SC, "<message><body>the last</body></message>")
+	do(t, ctx, until(rowTexts+`.includes("the last")`), until(`document.querySelector("#counts").textContent.includes("`+strconv.Itoa(n+51)+` entries")`))
+}
+
+// TestScreens keeps pictures of the viewer where SCREENS names a directory: to
+// be looked at.
+func TestScreens(t *testing.T) {
+	ctx := browser(t)
+	dir := os.Getenv("SCREENS")
+	if dir == "" {
+		dir = t.TempDir()
+	}
+	r, err := record.Open("../testdata/recordings/demo.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	demo := pages(t, r)
+	for _, c := range []struct {
+		name          string
+		width, height int64
+		theme         string
+	}{{"viewer-light", 1280, 760, "light"}, {"viewer-dark", 1280, 760, "dark"}, {"viewer-narrow", 420, 800, "light"}} {
+		do(t, ctx, chromedp.EmulateViewport(c.width, c.height), chromedp.Navigate(demo), until(`document.querySelectorAll(".row").length > 5`),
+			run(`localStorage.setItem("theme", "`+c.theme+`"); location.reload()`),
+			until(`document.querySelectorAll(".row:not(.loading)").length > 5`),
+			run(`document.querySelector("#list").scrollTop = 24 * 120; 0`),
+			until(rowTexts+`.includes("wherefore")`),
+			run(`[...document.querySelectorAll(".row")].find(e => e.textContent.includes("wherefore")).click()`),
+			until(`document.querySelector("#body pre")?.textContent.includes("Romeo")`))
+		png := get(t, ctx, chromedp.CaptureScreenshot())
+		if len(png) < 10_000 {
+			t.Errorf("%s: %d bytes", c.name, len(png))
+		}
+		if err := os.WriteFile(filepath.Join(dir, c.name+".png"), png, 0o644); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// pages serves a finished recording.
+func pages(t testing.TB, r *record.Reader) string {
+	t.Helper()
+	x, err := timeline.NewIndex(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{Source: x, Title: "demo.jsonl"}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx, ln) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		x.Close()
+	})
+	return s.URL(ln.Addr())
+}
+
+// A list of very many entries scrolls, and jumps to its ends, like a short one.
+func TestManyEntries(t *testing.T) {
+	ctx := browser(t)
+	path := filepath.Join(t.TempDir(), "many.jsonl")
+	log, err := record.Create(path, record.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	say(log, record.SC, header)
+	const many = 300_000 // more than a browser has pixels for at 24 a row
+	for range many / 1000 {
+		say(log, record.SC, strings.Repeat("<message><body>Parting is such sweet sorrow</body></message>", 1000))
+	}
+	if err := errors.Join(log.Err(), log.Close()); err != nil {
+		t.Fatal(err)
+	}
+	r, err := record.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	do(t, ctx, chromedp.Navigate(pages(t, r)), until(`[...document.querySelectorAll(".row .n")].some(e => e.textContent === "300001")`),
+		chromedp.KeyEvent(kb.Home), until(`document.querySelector(".row .n").textContent === "1"`), until(rowTexts+`.includes("stream")`),
+		chromedp.KeyEvent("j"), until(`document.querySelector("#heading").textContent.startsWith("#2 ")`),
+		run(`document.querySelector("#list").scrollTop = document.querySelector("#list").scrollHeight / 2; 0`),
+		until(`Math.abs(document.querySelector(".row .n").textContent - 150000) < 1000 && !document.querySelector(".row.loading")`))
+	rows := get(t, ctx, chromedp.Evaluate[int](`document.querySelectorAll(".row").length`))
+	png := get(t, ctx, chromedp.CaptureScreenshot())
+	if rows > 60 {
+		t.Errorf("%d rows in the page", rows)
+	}
+	if dir := os.Getenv("SCREENS"); dir != "" {
+		os.WriteFile(filepath.Join(dir, "viewer-many.png"), png, 0o644)
+	}
+}
