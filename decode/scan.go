@@ -56,6 +56,21 @@ func notNameFlags(w uint64) uint64 {
 	return (^(letter | digit&noSlash | ^noLine) | w) & hi
 }
 
+// colonFlags flags colons; ; behind a colon as well, which is no name character.
+func colonFlags(w uint64) uint64 {
+	x := w ^ lo*':'
+	return (x - lo) &^ x & hi
+}
+
+// startsName tells the ASCII characters that may begin a name; a colon is left to scanOddName.
+var startsName = func() (t [256]bool) {
+	for c := 'a'; c <= 'z'; c++ {
+		t[c], t[c-0x20] = true, true
+	}
+	t['_'] = true
+	return
+}()
+
 // first returns the index of the lowest flagged byte, 8 when there is none.
 func first(flags uint64) int { return bits.TrailingZeros64(flags) >> 3 }
 
@@ -77,6 +92,7 @@ type attr struct {
 	name  span
 	value span // as written, without quotes
 	colon int32
+	plain bool // the value has neither references nor blanks other than spaces
 }
 
 const (

@@ -28,6 +28,31 @@ func (d *Decoder) broken(at int, code Code, msg string) int {
 // scanName returns the end of the name at p, which is p when there is none. colon is the index of its only colon
 // relative to p, 0 when there is none, -1 when there are several or one at an end.
 func (d *Decoder) scanName(p int) (end, colon int) {
+	// Nearly all names are ASCII, have up to seven characters, or fifteen, and at most one colon.
+	b := d.work.b
+	w := load(b, p)
+	if m := notNameFlags(w); m != 0 {
+		n := first(m)
+		if n > 0 && startsName[byte(w)] && b[p+n] < utf8.RuneSelf {
+			z := colonFlags(w) & below(m)
+			if z == 0 {
+				return p + n, 0
+			}
+			if k := first(z); z&(z-1) == 0 && k < n-1 && startsName[b[p+k+1]] && k > 0 {
+				return p + n, k
+			}
+		}
+	} else if startsName[byte(w)] && colonFlags(w) == 0 {
+		w = load(b, p+8)
+		if m := notNameFlags(w); m != 0 && colonFlags(w)&below(m) == 0 && b[p+8+first(m)] < utf8.RuneSelf {
+			return p + 8 + first(m), 0
+		}
+	}
+	return d.scanOddName(p)
+}
+
+// scanOddName does the same for every name.
+func (d *Decoder) scanOddName(p int) (end, colon int) {
 	b := d.work.b
 	i := p
 	for {
@@ -128,6 +153,7 @@ func (d *Decoder) startTag(i int) int {
 		}
 		q++
 		v := q
+		plain := true
 		for {
 			var m uint64
 			if quote == '\'' {
@@ -142,6 +168,7 @@ func (d *Decoder) startTag(i int) int {
 			if q += first(m); b[q] == quote {
 				break
 			}
+			plain = false
 			if b[q] == '<' {
 				d.soft(q, CodeLess, "< in an attribute value")
 				q++
@@ -149,7 +176,7 @@ func (d *Decoder) startTag(i int) int {
 				return d.broken(v, CodeSyntax, "an attribute value without its end")
 			}
 		}
-		a.value = span{int32(v - d.start), int32(q - v)}
+		a.value, a.plain = span{int32(v - d.start), int32(q - v)}, plain
 		w.attrs = append(w.attrs, a)
 		q++
 	}
@@ -243,6 +270,14 @@ func short(b []byte) string {
 	return string(b)
 }
 
+// value is an attribute's value with references resolved.
+func (d *Decoder) value(a attr) []byte {
+	if a.plain {
+		return d.bytes(a.value)
+	}
+	return plainValue(d.bytes(a.value))
+}
+
 // declare takes over the namespace declarations of the start tag (Namespaces in XML 1.0 §3).
 func (d *Decoder) declare(level int) {
 	w := d.work
@@ -253,7 +288,7 @@ func (d *Decoder) declare(level int) {
 			if level == 0 {
 				w.def, w.hasDef = a.value, true
 			}
-			if v := plainValue(d.bytes(a.value)); string(v) == nsXML || string(v) == nsXMLNS {
+			if v := d.value(a); string(v) == nsXML || string(v) == nsXMLNS {
 				d.soft(at, CodeNamespace, "a reserved namespace is declared as default")
 			}
 			continue
@@ -262,7 +297,7 @@ func (d *Decoder) declare(level int) {
 			continue
 		}
 		prefix := string(n[6:])
-		v := plainValue(d.bytes(a.value))
+		v := d.value(a)
 		switch {
 		case prefix == "xmlns", (prefix == "xml") != (string(v) == nsXML), string(v) == nsXMLNS:
 			d.soft(at, CodeNamespace, "prefix "+short(n[6:])+" cannot be declared like this")
