@@ -39,6 +39,7 @@ func (s *Session) dialed(in Input) {
 // begin decides how the server leg is secured, as soon as both the client's
 // first bytes and the server's connection are there, and starts it.
 func (s *Session) begin() {
+	s.begun = true
 	c, v := s.cfg.ClientTLS, s.cfg.ServerTLS
 	wants := v == Direct || v == Mirror && s.direct // TLS before the first byte
 	direct := s.dialDirect || wants && !s.cfg.ByDomain

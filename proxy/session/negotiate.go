@@ -126,7 +126,7 @@ func opposite(d record.Dir) record.Dir {
 
 // forward sends a frame on unchanged.
 func (s *Session) forward(d record.Dir, f decode.Frame) {
-	if d == record.CS && (!s.connected || s.waitServer && !(s.ownServer && !s.opened)) {
+	if d == record.CS && (!s.begun || s.waitServer && !(s.ownServer && !s.opened)) {
 		if len(s.waiting) == 0 {
 			s.waitAt = f.Offset
 		}

@@ -185,6 +185,7 @@ type Session struct {
 
 	connected  bool // the server leg is dialled
 	spoken     bool // the client has said something
+	begun      bool // how the server leg is secured is decided
 	asksCert   bool // the client's hello waits for Certificate
 	direct     bool // the client leg began with a TLS record
 	dialDirect bool // the upstream's address asks for direct TLS
