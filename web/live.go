@@ -20,8 +20,7 @@ const (
 	maxShown     = 256 << 10             // bytes of a frame that the page gets
 	maxRequest   = 4 << 10               // bytes of a request
 	pace         = 50 * time.Millisecond // between two status messages
-	pingEvery    = 10 * time.Second      // a viewer that reads answers
-	pongWithin   = 3 * pingEvery         // one that does not is cut off
+	patience     = 30 * time.Second      // with a viewer that does not answer a ping
 	writeTimeout = 10 * time.Second
 )
 
@@ -111,6 +110,13 @@ func (s *Server) live(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	wg.Wait()
 }
 
+func (s *Server) wait() time.Duration {
+	if s.patience > 0 {
+		return s.patience
+	}
+	return patience
+}
+
 // page is one viewer's connection.
 type page struct {
 	server *Server
@@ -150,7 +156,7 @@ func (p *page) push(ctx context.Context) {
 }
 
 func (p *page) ping(ctx context.Context) {
-	tick := time.NewTicker(pingEvery)
+	tick := time.NewTicker(p.server.wait() / 3)
 	defer tick.Stop()
 	for {
 		select {
@@ -166,7 +172,7 @@ func (p *page) ping(ctx context.Context) {
 
 // answer reads requests until the page goes, or shows no sign of life.
 func (p *page) answer() {
-	alive := func(string) error { return p.ws.SetReadDeadline(time.Now().Add(pongWithin)) }
+	alive := func(string) error { return p.ws.SetReadDeadline(time.Now().Add(p.server.wait())) }
 	p.ws.SetReadLimit(maxRequest)
 	p.ws.SetPongHandler(alive)
 	alive("")

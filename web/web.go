@@ -48,8 +48,9 @@ type Server struct {
 	Secrets bool                             // show them; they are masked otherwise
 	Say     func(format string, args ...any) // told about viewers that were cut off; may be nil
 
-	once  sync.Once
-	token string
+	once     sync.Once
+	token    string
+	patience time.Duration // for tests
 }
 
 func (s *Server) key() string {

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -238,6 +239,17 @@ func TestSocket(t *testing.T) {
 	}
 	log.Close()
 	for v := next("status"); v["done"] != true; v = next("status") {
+	}
+}
+
+func TestCutsOffWhoNeverReads(t *testing.T) {
+	said := make(chan string, 1)
+	_, s, url := show(t)
+	s.patience = 300 * time.Millisecond
+	s.Say = func(format string, args ...any) { said <- fmt.Sprintf(format, args...) }
+	ws := dial(t, url)
+	if text := <-said; !strings.Contains(text, ws.LocalAddr().String()) || !strings.Contains(text, "cut off") {
+		t.Errorf("said %s", text)
 	}
 }
 
