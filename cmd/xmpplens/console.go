@@ -87,7 +87,7 @@ func newPalette(colored bool) palette {
 	p.class[stanza.Value] = make(color.FgMagenta)
 	p.class[stanza.Namespace] = make(color.Faint)
 	p.class[stanza.Comment] = make(color.Faint, color.Italic)
-	p.class[stanza.Masked] = make(color.FgBlack, color.BgYellow)
+	p.class[stanza.Masked] = make(color.FgYellow, color.Italic)
 	p.class[stanza.Broken] = make(color.FgRed, color.ReverseVideo)
 	return p
 }

@@ -142,7 +142,7 @@ func Pretty(f decode.Frame, o PrettyOptions, emit func(Class, []byte)) {
 	if o.Indent == "" {
 		o.Indent = "  "
 	}
-	if f.Kind != decode.Element || f.Part != decode.Whole || f.Err != nil && f.Err.Code.Hard() || len(f.Raw) > maxPretty {
+	if f.Kind != decode.Element && f.Kind != decode.Header || f.Part != decode.Whole || f.Err != nil && f.Err.Code.Hard() || len(f.Raw) > maxPretty {
 		Tokens(f.Raw, o.Secrets, emit)
 		return
 	}
@@ -152,6 +152,10 @@ func Pretty(f decode.Frame, o PrettyOptions, emit func(Class, []byte)) {
 		return
 	}
 	p := &printer{f: f, o: o, emit: emit}
+	if f.Kind == decode.Header {
+		p.startTag(root, root.InnerStart, 0)
+		return
+	}
 	p.node(root, 0)
 }
 

@@ -158,6 +158,7 @@ func TestPretty(t *testing.T) {
 		{`<a><b><c/></b></a>`, "<a>\n  <b>\n    <c/>\n  </b>\n</a>", 80},
 		{"<a>\u202e\x07\n</a>", "<a>\\u{202e}\\u{7}\n</a>", 80},
 		{`<a></b>`, `<a></b>`, 80},
+		{header, strings.Replace(strings.ReplaceAll(header, " ", "\n    "), "\n    ", " ", 1), 40},
 	} {
 		if got := pretty(frames(c.in)[0], c.width); got != c.want {
 			t.Errorf("%s\n got %s\nwant %s", c.in, got, c.want)
