@@ -123,7 +123,7 @@ func isChar(r rune) bool {
 // plainValue returns an attribute's value with references resolved and blanks normalised (XML 1.0 §3.3.3). It allocates
 // only when there is something to do.
 func plainValue(b []byte) []byte {
-	if bytes.IndexAny(b, "&\t\n\r") < 0 {
+	if !bytes.ContainsAny(b, "&\t\n\r") {
 		return b
 	}
 	out := make([]byte, 0, len(b))

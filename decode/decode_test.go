@@ -150,6 +150,31 @@ func TestParts(t *testing.T) {
 	}
 }
 
+// What has to be remembered while the parts of a large element pass by is
+// bounded, too.
+func TestKept(t *testing.T) {
+	d := Decoder{MaxFrame: 1000}
+	d.Write([]byte(open1))
+	var err *SyntaxError
+	for range MaxDepth {
+		d.Write([]byte("<a xmlns:a='" + strings.Repeat("x", 20_000) + "'>"))
+		for f, ok := d.Next(); ok; f, ok = d.Next() {
+			if f.Err != nil && err == nil {
+				err = f.Err
+			}
+		}
+		if err != nil {
+			break
+		}
+		if n := len(d.work.kept); n > 2*maxKept {
+			t.Fatalf("%d bytes kept", n)
+		}
+	}
+	if err == nil || err.Code != CodeTooLong {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestDepth(t *testing.T) {
 	input := open1 + strings.Repeat("<a>", MaxDepth+1)
 	got := frames(t, new(Decoder), input, len(input))

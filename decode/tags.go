@@ -219,6 +219,9 @@ func (d *Decoder) opened(i, q int, name span, colon int, closes, declares, again
 	if level >= MaxDepth {
 		return d.broken(i, CodeTooDeep, "elements are nested too deeply")
 	}
+	if len(w.kept) > maxKept {
+		return d.broken(i, CodeTooLong, "the open elements have too long names and namespace declarations")
+	}
 	b := w.b[i+1:]
 	n := int(name.n)
 	o := open{name: name, ns: int32(ns), mask: ^uint64(0)}

@@ -32,7 +32,7 @@ func (c *conn) secure(ctx context.Context, e *session.Effect) {
 	err := tc.HandshakeContext(limit)
 	cancel()
 	if err != nil {
-		err, hint := explainTLS(err, e.Leg, check)
+		hint, err := explainTLS(err, e.Leg, check)
 		c.handle(ctx, session.Input{On: session.TLSFailed, Leg: e.Leg, Err: err, Hint: hint})
 		return
 	}
@@ -117,26 +117,26 @@ func verify(cs tls.ConnectionState, name string, roots *x509.CertPool) error {
 // plainReason drops the package prefix of crypto/x509.
 func plainReason(err error) string { return strings.TrimPrefix(err.Error(), "x509: ") }
 
-func explainTLS(err error, l session.Leg, v *verdict) (error, string) {
+func explainTLS(err error, l session.Leg, v *verdict) (hint string, _ error) {
 	var record tls.RecordHeaderError
 	switch {
 	case l == session.Client:
-		return err, ""
+		return "", err
 	case v.problem != "":
-		hint := "give the authority of the server with --server-ca=FILE, or accept any certificate with --insecure"
+		hint = "give the authority of the server with --server-ca=FILE, or accept any certificate with --insecure"
 		var host x509.HostnameError
 		if errors.As(err, &host) {
 			hint = "the certificate is for another name: check the domain of the client's account, or accept it with --insecure"
 		}
-		return fmt.Errorf("the certificate is not trusted: %s", v.problem), hint
+		return hint, fmt.Errorf("the certificate is not trusted: %s", v.problem)
 	case errors.As(err, &record):
-		return fmt.Errorf("the server does not speak TLS here: %w", err), "is the port one for direct TLS? Try --server-tls=starttls or off"
+		return "is the port one for direct TLS? Try --server-tls=starttls or off", fmt.Errorf("the server does not speak TLS here: %w", err)
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("no TLS handshake within %s", handshakeLimit), ""
+		return "", fmt.Errorf("no TLS handshake within %s", handshakeLimit)
 	case isEOF(err):
-		return errors.New("the server closed the connection during the handshake"), "the server's log tells why"
+		return "the server's log tells why", errors.New("the server closed the connection during the handshake")
 	}
-	return err, ""
+	return "", err
 }
 
 func describe(cs tls.ConnectionState, v *verdict) session.TLS {
