@@ -24,6 +24,7 @@ type commandLine struct {
 	Show    showCmd          `cmd:"" help:"Print a recording."`
 	Web     webCmd           `cmd:"" help:"Open the viewer on a recording."`
 	Demo    demoCmd          `cmd:"" help:"Play a recorded conversation through the real proxy; needs no server."`
+	XEP     xepCmd           `cmd:"" name:"xep" help:"Which XEP or RFC a namespace belongs to, and the other way round."`
 	CA      caCmd            `cmd:"" name:"ca" help:"The certificate authority and how to trust it."`
 	Version kong.VersionFlag `short:"V" help:"Print the version."`
 }

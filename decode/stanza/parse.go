@@ -35,6 +35,7 @@ type Stanza struct {
 	Payloads []Payload
 	Error    *Error // of a stanza of type error, or of a stream error or SASL failure
 	Summary  string // one line in words, without control characters
+	Generic  bool   // the summary knows no more than names: payload, XEP
 }
 
 // A Payload is a child of a stanza, or a nonza itself.

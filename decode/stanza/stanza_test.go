@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,7 +68,8 @@ func TestSummary(t *testing.T) {
 		{`<iq type='error' id='1' from='e'><query xmlns='http://jabber.org/protocol/disco#info'/><error type='auth'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>no</text></error></iq>`, `iq error forbidden "no" to disco#info from e`},
 		{`<iq type='get' to='upload.e'><request xmlns='urn:xmpp:http:upload:0' filename='balcony.jpg' size='12345'/></iq>`, `iq get upload slot for "balcony.jpg" of 12345 bytes → upload.e`},
 		{`<iq type='set'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='urn:xmpp:avatar:data'><item/></publish></pubsub></iq>`, `iq set publish to urn:xmpp:avatar:data`},
-		{`<iq type='get'><x xmlns='urn:xmpp:extdisco:2'/></iq>`, `iq get x (External Service Discovery, XEP-0215)`},
+		{`<iq type='get'><x xmlns='http://jabber.org/protocol/poke'/></iq>`, `iq get x (Presence Obtained via Kinesthetic Excitation (POKE), XEP-0132)`},
+		{`<iq type='get'><x xmlns='http://jabber.org/protocol/poke' id='7'><a/><b/><a/></x></iq>`, `iq get x (Presence Obtained via Kinesthetic Excitation (POKE), XEP-0132): id 7, 2 × a, b`},
 		{`<iq type='get'><x xmlns='urn:nobody'/></iq>`, `iq get x urn:nobody`},
 		{`<iq type='result' id='2'/>`, `iq result`},
 		{`<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism></mechanisms></stream:features>`, `features: STARTTLS required, SASL PLAIN`},
@@ -75,6 +77,33 @@ func TestSummary(t *testing.T) {
 		{`<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AHJvbWVvAHNlY3JldA==</auth>`, `SASL login with PLAIN as romeo`},
 		{`<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>biwsbj1yb21lbyxyPWFiYw==</auth>`, `SASL login with SCRAM-SHA-1 as romeo`},
 		{`<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/><text>wrong</text></failure>`, `SASL failure not-authorized "wrong"`},
+		{`<message type='chat' to='a@b'><encrypted xmlns='eu.siacs.conversations.axolotl'><header sid='27183'><key rid='1'>x</key><key prekey='true' rid='2'>x</key></header><payload>QUJD</payload></encrypted><body>no</body></message>`,
+			`chat → a@b: "no", encrypted with OMEMO by device 27183 for 2 devices, 1 with key exchange, 3 bytes`},
+		{`<message to='a@b'><encrypted xmlns='urn:xmpp:omemo:2'><header sid='1'><keys jid='a@b'><key rid='2' kex='true'>x</key></keys></header></encrypted></message>`,
+			`message → a@b: encrypted with OMEMO by device 1 for 1 device of 1 account, 1 with key exchange, keys only`},
+		{`<message from='a@b'><event xmlns='http://jabber.org/protocol/pubsub#event'><items node='urn:xmpp:avatar:metadata'><item id='1'><metadata xmlns='urn:xmpp:avatar:metadata'><info bytes='70' type='image/png' id='abc'/></metadata></item></items></event></message>`,
+			`message from a@b: 1 item published to urn:xmpp:avatar:metadata, avatar image/png 70 bytes abc`},
+		{`<message type='chat' to='a@b'><reactions xmlns='urn:xmpp:reactions:0' id='7'><reaction>👋</reaction></reactions></message>`, `chat → a@b: reacts 👋 to 7`},
+		{`<message type='chat' to='a@b'><displayed xmlns='urn:xmpp:chat-markers:0' id='7'/></message>`, `chat → a@b: displayed 7`},
+		{`<message type='chat' to='a@b'><body>now</body><replace xmlns='urn:xmpp:message-correct:0' id='7'/></message>`, `chat → a@b: "now", corrects 7`},
+		{`<message type='groupchat' from='r@rooms.e'><subject>Feuds</subject></message>`, `groupchat from r@rooms.e: subject "Feuds"`},
+		{`<message from='r@rooms.e'><x xmlns='http://jabber.org/protocol/muc#user'><status code='104'/></x></message>`, `message from r@rooms.e: status 104 (configuration changed)`},
+		{`<presence><priority>5</priority></presence>`, `presence available, priority 5`},
+		{`<iq type='set'><query xmlns='urn:xmpp:mam:2'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>urn:xmpp:mam:2</value></field><field var='with'><value>a@b</value></field></x><set xmlns='http://jabber.org/protocol/rsm'><max>10</max><before/></set></query></iq>`,
+			`iq set archive, with a@b, at most 10 the last ones`},
+		{`<iq type='result'><fin xmlns='urn:xmpp:mam:2' complete='true'><set xmlns='http://jabber.org/protocol/rsm'><count>3</count></set></fin></iq>`, `iq result archive, complete, 3 in all`},
+		{`<iq type='result'><slot xmlns='urn:xmpp:http:upload:0'><put url='https://u/p'/><get url='https://u/g'/></slot></iq>`, `iq result upload slot https://u/g`},
+		{`<iq type='set'><jingle xmlns='urn:xmpp:jingle:1' action='session-initiate' sid='s1'><content name='voice'><description xmlns='urn:xmpp:jingle:apps:rtp:1' media='audio'><payload-type id='96'/></description><transport xmlns='urn:xmpp:jingle:transports:ice-udp:1'><candidate/><candidate/></transport></content></jingle></iq>`,
+			`iq set jingle session-initiate session s1, content voice rtp:1 audio 1 codecs over ice-udp:1 2 candidates`},
+		{`<iq type='result'><query xmlns='jabber:iq:last' seconds='903'/></iq>`, `iq result last activity, 903 s ago`},
+		{`<iq type='set'><command xmlns='http://jabber.org/protocol/commands' node='list' action='execute'/></iq>`, `iq set command list`},
+		{`<iq type='result'><vCard xmlns='vcard-temp'><FN>Juliet</FN><PHOTO><BINVAL/></PHOTO></vCard></iq>`, `iq result vcard of Juliet, with a picture`},
+		{`<iq type='set'><block xmlns='urn:xmpp:blocking'><item jid='t@c'/></block></iq>`, `iq set block item jid t@c`},
+		{`<iq type='set'><enable xmlns='urn:xmpp:push:0' jid='push.e' node='n'/></iq>`, `iq set push enable push.e n`},
+		{`<authenticate xmlns='urn:xmpp:sasl:2' mechanism='SCRAM-SHA-1'><initial-response>biwsbj1yb21lbyxyPWFiYw==</initial-response><bind xmlns='urn:xmpp:bind:0'><tag>Lens</tag><enable xmlns='urn:xmpp:sm:3'/></bind><request-token xmlns='urn:xmpp:fast:0' mechanism='HT-SHA-256-NONE'/></authenticate>`,
+			`SASL2 login with SCRAM-SHA-1 as romeo, bind Lens with enable, asks for a FAST token for HT-SHA-256-NONE`},
+		{`<success xmlns='urn:xmpp:sasl:2'><authorization-identifier>a@b/c</authorization-identifier><bound xmlns='urn:xmpp:bind:0'/></success>`, `SASL2 success, logged in as a@b/c, bound`},
+		{`<active xmlns='urn:xmpp:csi:0'/>`, `client is active`},
 		{`<a xmlns='urn:xmpp:sm:3' h='5'/>`, `sm acknowledges 5`},
 		{`<enabled xmlns='urn:xmpp:sm:3' resume='1' max='60' id='x'/>`, `sm enabled, can be resumed within 60 s`},
 		{`<enabled xmlns='urn:xmpp:sm:3' resume='1' id='x'/>`, `sm enabled, can be resumed`},
@@ -278,23 +307,38 @@ func TestCorpus(t *testing.T) {
 		return // only where the corpus lies beside the checkout
 	}
 	defer f.Close()
-	n := 0
+	n, known, generic := 0, 0, 0
 	sc := bufio.NewScanner(f)
 	sc.Buffer(nil, 16<<20)
 	for sc.Scan() {
-		var v struct{ XML string }
+		var v struct{ XML, XEP string }
 		if err := json.Unmarshal(sc.Bytes(), &v); err != nil {
 			t.Fatal(err)
 		}
 		for _, f := range frames(v.XML) {
 			check(t, f)
 			n++
+			s := Parse(f)
+			if s.Summary == "" {
+				t.Errorf("no summary for %q", f.Raw)
+			}
+			if v.XEP == "0239" { // a joke of 5,000 elements
+				continue
+			}
+			if slices.ContainsFunc(s.Payloads, func(p Payload) bool { return p.XEP != "" && p.NS != nsClient }) {
+				if known++; s.Generic {
+					generic++
+				}
+			}
 		}
 	}
 	if n == 0 {
 		t.Error("no frames in the corpus")
 	}
-	t.Logf("%d frames", n)
+	t.Logf("%d frames; of %d with a known namespace %d have only the generic summary", n, known, generic)
+	if generic*10 >= known {
+		t.Errorf("%d of %d summaries are generic", generic, known)
+	}
 }
 
 // BenchmarkHostile prints stanzas that are made to be slow: what is given is the

@@ -3,8 +3,6 @@ package stanza
 import (
 	"fmt"
 	"strings"
-
-	"github.com/xmpplens/xmpplens/decode/xep"
 )
 
 // words says in one line what an element is about.
@@ -17,7 +15,7 @@ func (s *Stanza) words(n *Node) string {
 	case "iq":
 		return s.iq(n)
 	}
-	return nonza(n, s.Error)
+	return s.nonza(n)
 }
 
 // join puts what there is of the parts into one line.
@@ -50,7 +48,17 @@ func (s *Stanza) message(n *Node) string {
 	if s.Error != nil {
 		return join("error", s.Error.words(), "for a message", who)
 	}
-	return join(kind, who) + after(": ", s.content(n, 0))
+	text := s.content(n, 0)
+	if text == "" {
+		for _, c := range n.Children {
+			if c.NS != n.NS {
+				text = s.byName(c)
+				break
+			}
+		}
+	}
+	s.Generic = s.Generic || text == ""
+	return join(kind, who) + after(": ", text)
 }
 
 func after(sep, s string) string {
@@ -122,7 +130,7 @@ func part(c, message *Node) string {
 	case c.NS == "http://jabber.org/protocol/chatstates":
 		return c.Name
 	case base == "urn:xmpp:receipts" && c.Name == "received":
-		return "receipt for " + c.Attr("id")
+		return join("receipt for", c.Attr("id"))
 	case base == "urn:xmpp:chat-markers" && c.Name != "markable":
 		return c.Name + " " + c.Attr("id")
 	case base == "urn:xmpp:message-correct":
@@ -145,7 +153,7 @@ func part(c, message *Node) string {
 		return "end of the archive page"
 	case strings.HasPrefix(base, "eu.siacs.conversations.axolotl"), base == "urn:xmpp:omemo":
 		if c.Name == "encrypted" {
-			return "encrypted with OMEMO"
+			return omemo(c)
 		}
 	case base == "urn:xmpp:openpgp", c.NS == "jabber:x:encrypted":
 		return "encrypted with OpenPGP"
@@ -165,7 +173,17 @@ func part(c, message *Node) string {
 		}
 		return statuses(c)
 	case c.NS == "jabber:x:data" && message.Child("", "body") == nil:
-		return "data form"
+		return form(c)
+	case c.NS == "http://jabber.org/protocol/pubsub":
+		return pubsub(c, false)
+	case c.NS == "jabber:x:event" && len(c.Children) > 0:
+		return "event " + tally(c)
+	case base == "urn:xmpp:spoiler":
+		return "spoiler " + quote(c.Text, 40)
+	case c.NS == "http://jabber.org/protocol/nick":
+		return "nickname " + quote(c.Text, 40)
+	case c.Name == "thread" && c.NS == message.NS && len(message.Children) == 1:
+		return "thread " + c.Text
 	}
 	return ""
 }
@@ -187,7 +205,11 @@ func event(c *Node) string {
 			if gone > 0 {
 				return fmt.Sprintf("%s withdrawn from %s", count(gone, "item"), node)
 			}
-			return fmt.Sprintf("%s published to %s", count(n, "item"), node)
+			w := fmt.Sprintf("%s published to %s", count(n, "item"), node)
+			if n == 1 {
+				w += after(", ", item(x.Children[0]))
+			}
+			return w
 		default:
 			return join("node", node+":", x.Name)
 		}
@@ -281,10 +303,17 @@ func (s *Stanza) presence(n *Node) string {
 			status = quote(c.Text, 120)
 		}
 	}
+	if p := n.Child(n.NS, "priority"); p != nil && strings.TrimSpace(p.Text) != "0" && s.Type == "" {
+		what += unit(", priority", clean(strings.TrimSpace(p.Text), 10), "")
+	}
+	if i := n.Child("", "idle"); i != nil {
+		what += ", idle since " + i.Attr("since")
+	}
 	return join("presence", what, status, who)
 }
 
-func nonza(n *Node, e *Error) string {
+func (s *Stanza) nonza(n *Node) string {
+	e := s.Error
 	switch n.NS {
 	case nsStreams:
 		if n.Name == "features" {
@@ -320,10 +349,7 @@ func nonza(n *Node, e *Error) string {
 	case "jabber:server:dialback":
 		return join("dialback", n.Name, n.Attr("type"), route(n.Attr("from"), n.Attr("to")))
 	}
-	if spec, ok := xep.Lookup(n.NS); ok {
-		return join(n.Name, "("+spec.Title+", "+spec.ID+")")
-	}
-	return join(n.Name, n.NS)
+	return s.byName(n)
 }
 
 // features lists what a server offers.
@@ -387,18 +413,48 @@ func sasl(n *Node, e *Error) string {
 		if c := n.Child(nsSASL2, "initial-response"); c != nil {
 			text = c.Text
 		}
-		return join(v, "login with", orElse(m, "no mechanism"), asUser(m, text))
+		return join(v, "login with", orElse(m, "no mechanism"), asUser(m, text)) + inline(n)
 	case "challenge", "response", "abort":
 		return v + " " + n.Name
 	case "success":
 		if c := n.Child(nsSASL2, "authorization-identifier"); c != nil {
-			return v + " success, logged in as " + c.Text
+			return v + " success, logged in as " + c.Text + inline(n)
 		}
 		return v + " success"
 	case "failure":
 		return v + " failure " + e.words()
 	}
 	return v + " " + n.Name
+}
+
+// inline lists what is done together with a SASL2 login (XEP-0388 §2.4).
+func inline(n *Node) string {
+	w := ""
+	for _, c := range n.Children {
+		switch {
+		case c.NS == "urn:xmpp:bind:0" && c.Name == "bind":
+			w += ", bind"
+			if t := c.Child("", "tag"); t != nil {
+				w += " " + t.Text
+			}
+			for _, f := range c.Children {
+				if f.Name != "tag" {
+					w += " with " + f.Name
+				}
+			}
+		case c.NS == "urn:xmpp:bind:0":
+			w += ", " + c.Name
+		case c.NS == nsFAST && c.Name == "request-token":
+			w += ", asks for a FAST token for " + c.Attr("mechanism")
+		case c.NS == nsFAST && c.Name == "token":
+			w += ", new FAST token until " + c.Attr("expiry")
+		case c.NS == nsFAST:
+			w += ", with a FAST token"
+		case strings.HasPrefix(c.NS, "urn:xmpp:sm:"):
+			w += ", " + management(c, &Error{})
+		}
+	}
+	return w
 }
 
 // management says what a nonza of stream management does (XEP-0198).

@@ -4,8 +4,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
-
-	"github.com/xmpplens/xmpplens/decode/xep"
 )
 
 // iq says what a request asks for, or what an answer brings.
@@ -18,18 +16,18 @@ func (s *Stanza) iq(n *Node) string {
 	if s.Error != nil {
 		what := ""
 		if len(n.Children) > 0 && n.Children[0].Name != "error" {
-			what = "to " + subject(n.Children[0], "")
+			what = "to " + s.subject(n.Children[0], "")
 		}
 		return join("iq error", s.Error.words(), what, who)
 	}
 	if len(n.Children) == 0 {
 		return join("iq", kind, who)
 	}
-	return join("iq", kind, subject(n.Children[0], s.Type), who)
+	return join("iq", kind, s.subject(n.Children[0], s.Type), who)
 }
 
 // subject names what an iq's payload is about. For results it adds what came.
-func subject(c *Node, kind string) string {
+func (s *Stanza) subject(c *Node, kind string) string {
 	result := kind == "result"
 	ns := c.NS
 	family := ns
@@ -44,7 +42,7 @@ func subject(c *Node, kind string) string {
 			}
 			return join("roster,", items[0].Attr("jid"), after("subscription ", items[0].Attr("subscription")))
 		} else if result && len(items) > 0 {
-			return "roster, " + count(len(items), "contact")
+			return "roster, " + count(len(items), "contact") + unit(", version", c.Attr("ver"), "")
 		}
 		return "roster"
 	case "urn:ietf:params:xml:ns:xmpp-bind":
@@ -77,16 +75,20 @@ func subject(c *Node, kind string) string {
 	case "urn:xmpp:mam":
 		switch c.Name {
 		case "fin":
+			w := "archive, page ends"
 			if c.Attr("complete") == "true" {
-				return "archive, complete"
+				w = "archive, complete"
 			}
-			return "archive, page ends"
+			return w + after(", ", page(c))
 		case "prefs":
-			return "archive preferences"
+			return "archive preferences" + after(", default ", c.Attr("default"))
 		}
-		return "archive"
+		return archive(c)
 	case "urn:xmpp:http:upload":
 		if result || c.Name == "slot" {
+			if g := c.Child("", "get"); g != nil {
+				return "upload slot " + orElse(g.Attr("url"), g.Text)
+			}
 			return "upload slot"
 		}
 		return join("upload slot for", quote(c.Attr("filename"), 60), unit("of", c.Attr("size"), "bytes"))
@@ -101,10 +103,54 @@ func subject(c *Node, kind string) string {
 			return "version, " + w
 		}
 		return "version"
-	case "vcard-temp":
-		return "vcard"
+	case "vcard-temp", "urn:ietf:params:xml:ns:vcard-4.0":
+		w := "vcard"
+		if f := c.Child("", "FN"); f != nil && f.Text != "" {
+			w += " of " + clean(f.Text, 60)
+		}
+		if p := c.Child("", "PHOTO"); p != nil {
+			w += ", with a picture"
+		}
+		return w
 	case "jabber:iq:register":
+		switch {
+		case c.Child("", "remove") != nil:
+			return "registration, remove the account"
+		case c.Child("", "registered") != nil:
+			return "registration, registered already"
+		}
+		if u := c.Child("", "username"); u != nil && u.Text != "" {
+			return "registration of " + clean(u.Text, 60)
+		}
 		return "registration"
+	case "jabber:iq:privacy":
+		return "privacy lists" + after(", ", details(c, 0))
+	case "http://jabber.org/protocol/si":
+		return join("file offer", details(c, 0))
+	case "http://jabber.org/protocol/bytestreams":
+		return join("bytestream", c.Attr("sid")) + after(", ", tally(c))
+	case "http://jabber.org/protocol/ibb":
+		return join("in-band bytestream", c.Name, c.Attr("sid"), unit("sequence", c.Attr("seq"), ""), unit("block size", c.Attr("block-size"), ""))
+	case "urn:xmpp:push":
+		return join("push", c.Name, c.Attr("jid"), c.Attr("node"))
+	case "urn:xmpp:extdisco":
+		return join("external services", tallyOf(c, result))
+	case "http://jabber.org/protocol/muc#unique":
+		return join("unique room name", c.Text)
+	case "jabber:iq:search":
+		return "search" + after(", ", tally(c))
+	case "jabber:iq:gateway":
+		return join("gateway prompt", details(c, 0))
+	case "jabber:iq:rpc":
+		return join("remote call", details(c, 0))
+	case "jabber:x:data":
+		return form(c)
+	case "urn:xmpp:bob":
+		return join("bits of binary", c.Attr("cid"))
+	case "urn:xmpp:mix:core":
+		return join("mix", c.Name, c.Attr("channel"), tallyOf(c, true))
+	case "jabber:iq:agents", "jabber:iq:browse":
+		return join("old-style discovery", tallyOf(c, result))
 	case "jabber:iq:private":
 		if len(c.Children) > 0 {
 			return "private storage " + c.Children[0].NS
@@ -113,15 +159,22 @@ func subject(c *Node, kind string) string {
 	case "jabber:iq:auth":
 		return "old-style login"
 	case "urn:xmpp:blocking":
-		return c.Name
+		return join(c.Name, details(c, 0))
 	case "urn:xmpp:carbons":
 		return "carbons " + c.Name
 	case "urn:xmpp:time":
+		if t := c.Child("", "utc"); t != nil {
+			w := "time " + t.Text
+			if z := c.Child("", "tzo"); z != nil {
+				w += " " + z.Text
+			}
+			return w
+		}
 		return "time"
 	case "jabber:iq:last":
-		return "last activity"
+		return "last activity" + unit(",", c.Attr("seconds"), "s ago")
 	case "urn:xmpp:jingle":
-		return join("jingle", c.Attr("action"))
+		return jingle(c)
 	case "http://jabber.org/protocol/commands":
 		return join("command", c.Attr("node"), c.Attr("status"))
 	case "http://jabber.org/protocol/muc#admin":
@@ -129,7 +182,7 @@ func subject(c *Node, kind string) string {
 			i := items[0]
 			return join("room admin,", orElse(i.Attr("nick"), i.Attr("jid")), "becomes", orElse(i.Attr("role"), i.Attr("affiliation")))
 		}
-		return "room admin"
+		return "room admin" + after(", ", details(c, 0))
 	case "http://jabber.org/protocol/muc#owner":
 		if c.Child("", "destroy") != nil {
 			return "room destroy"
@@ -139,10 +192,7 @@ func subject(c *Node, kind string) string {
 		}
 		return "room configuration"
 	}
-	if spec, ok := xep.Lookup(ns); ok {
-		return join(c.Name, "("+spec.Title+", "+spec.ID+")")
-	}
-	return join(c.Name, ns)
+	return s.byName(c)
 }
 
 // pubsub says which operation on which node is meant (XEP-0060).
@@ -152,20 +202,36 @@ func pubsub(c *Node, result bool) string {
 		items := len(children(x, "item"))
 		switch x.Name {
 		case "publish":
-			return join("publish to", node)
+			w := join("publish to", node)
+			if i := x.Child("", "item"); i != nil {
+				w += after(", ", item(i))
+			}
+			return w
 		case "retract":
 			return join("withdraw from", node)
 		case "items":
 			if result {
-				return join(count(items, "item"), "of", node)
+				w := join(count(items, "item"), "of", node)
+				if items == 1 {
+					w += after(", ", item(x.Child("", "item")))
+				}
+				return w
 			}
 			return join("items of", node)
 		case "publish-options", "options":
 		default:
-			return join("pubsub", x.Name, node)
+			return join("pubsub", x.Name, orElse(node, details(x, 0)))
 		}
 	}
 	return "pubsub"
+}
+
+// tallyOf counts what an answer brings.
+func tallyOf(c *Node, result bool) string {
+	if !result || len(c.Children) == 0 {
+		return ""
+	}
+	return "(" + tally(c) + ")"
 }
 
 func children(n *Node, name string) []*Node {

@@ -37,7 +37,7 @@ func main() {
 		} else {
 			id = "RFC " + id[3:]
 		}
-		fmt.Fprintf(&out, "{%q, Spec{%q, %q, %q}},\n", f[0], id, f[2], f[3])
+		fmt.Fprintf(&out, "{%q, Spec{%q, %q, %q, false}},\n", f[0], id, f[2], f[3])
 	}
 	fmt.Fprintln(&out, "}")
 	code, err := format.Source(out.Bytes())

@@ -12,7 +12,10 @@ import (
 type Spec struct {
 	ID     string // "XEP-0045" or "RFC 6120"
 	Title  string
-	Status string // "Draft" (which the XSF calls Stable today), "Final", "RFC", …
+	Status string // Experimental, Stable, Final, Deferred, Deprecated, Obsolete, …; RFC
+	// Family says that the namespace itself is not in the table, but others
+	// of its family are: another version, or another fragment.
+	Family bool
 }
 
 type entry struct {
@@ -28,19 +31,23 @@ func Lookup(ns string) (Spec, bool) {
 	if s, ok := exact(ns); ok {
 		return s, true
 	}
+	family := func(s Spec, ok bool) (Spec, bool) {
+		s.Family = ok
+		return s, ok
+	}
 	if base, _, ok := strings.Cut(ns, "#"); ok {
-		return exact(base)
+		return family(exact(base))
 	}
 	at := strings.LastIndexByte(ns, ':')
 	if at < 0 || !digits(ns[at+1:]) {
 		return Spec{}, false
 	}
-	family := ns[:at+1]
-	i, _ := slices.BinarySearchFunc(table[:], family, func(e entry, ns string) int { return strings.Compare(e.ns, ns) })
-	if i < len(table) && strings.HasPrefix(table[i].ns, family) && digits(table[i].ns[len(family):]) {
-		return table[i].spec, true
+	prefix := ns[:at+1]
+	i, _ := slices.BinarySearchFunc(table[:], prefix, func(e entry, ns string) int { return strings.Compare(e.ns, ns) })
+	if i < len(table) && strings.HasPrefix(table[i].ns, prefix) && digits(table[i].ns[len(prefix):]) {
+		return family(table[i].spec, true)
 	}
-	return exact(ns[:at])
+	return family(exact(ns[:at]))
 }
 
 func exact(ns string) (Spec, bool) {
@@ -53,4 +60,32 @@ func exact(ns string) (Spec, bool) {
 
 func digits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
+}
+
+// Namespaces returns the specification with the given number, which may be
+// written 45, 0045, XEP-0045, RFC6120 or "RFC 6120", and its namespaces. A
+// number alone is a XEP's, unless it has no such XEP and is an RFC's.
+func Namespaces(number string) (Spec, []string, bool) {
+	n := strings.ToUpper(strings.ReplaceAll(number, " ", ""))
+	var ids []string
+	switch {
+	case strings.HasPrefix(n, "RFC") && digits(n[3:]):
+		ids = []string{"RFC " + n[3:]}
+	case digits(strings.TrimPrefix(n, "XEP-")):
+		n = strings.TrimPrefix(n, "XEP-")
+		ids = []string{"XEP-" + strings.Repeat("0", max(0, 4-len(n))) + n, "RFC " + n}
+	}
+	for _, id := range ids {
+		var spec Spec
+		var names []string
+		for _, e := range table {
+			if e.spec.ID == id {
+				spec, names = e.spec, append(names, e.ns)
+			}
+		}
+		if names != nil {
+			return spec, names, true
+		}
+	}
+	return Spec{}, nil, false
 }

@@ -30,6 +30,26 @@ func TestLookup(t *testing.T) {
 	}
 }
 
+func TestFamily(t *testing.T) {
+	for ns, want := range map[string]bool{"urn:xmpp:sm:3": false, "urn:xmpp:sm:4": true, "http://jabber.org/protocol/muc#new": true} {
+		if s, ok := Lookup(ns); !ok || s.Family != want {
+			t.Errorf("Lookup(%q) = %+v", ns, s)
+		}
+	}
+}
+
+func TestNamespaces(t *testing.T) {
+	for _, c := range []struct{ number, id, ns string }{
+		{"313", "XEP-0313", "urn:xmpp:mam:2"}, {"0045", "XEP-0045", "http://jabber.org/protocol/muc"}, {"xep-0198", "XEP-0198", "urn:xmpp:sm:3"},
+		{"rfc 6120", "RFC 6120", "jabber:client"}, {"6121", "RFC 6121", "jabber:iq:roster"}, {"9999", "", ""}, {"x", "", ""}, {"", "", ""},
+	} {
+		s, names, ok := Namespaces(c.number)
+		if s.ID != c.id || ok != (c.id != "") || ok && !slices.Contains(names, c.ns) {
+			t.Errorf("Namespaces(%q) = %v, %v, %v", c.number, s, names, ok)
+		}
+	}
+}
+
 func TestTableIsSortedAndCurrent(t *testing.T) {
 	if !slices.IsSortedFunc(table[:], func(a, b entry) int { return strings.Compare(a.ns, b.ns) }) {
 		t.Error("the table is not sorted; run go generate ./decode/xep")
