@@ -219,8 +219,8 @@ func rowOf(e *timeline.Entry) row {
 	case e.Kind == "whitespace", e.Kind == "declaration", e.Kind == "nonza" && strings.HasPrefix(e.Stanza.NS, "urn:xmpp:sm:") && len(e.Stanza.Name) == 1:
 		r.Quiet = true
 	}
-	if e.HasLatency {
-		r.Latency = float64(e.Latency.Microseconds()) / 1e3
+	if e.Facts.HasLatency {
+		r.Latency = float64(e.Facts.Latency.Microseconds()) / 1e3
 	}
 	if o := e.Outcome(); o != "passed" {
 		r.Outcome = o

@@ -8,6 +8,7 @@ import (
 
 	"github.com/xmpplens/xmpplens/decode"
 	"github.com/xmpplens/xmpplens/decode/stanza"
+	"github.com/xmpplens/xmpplens/decode/track"
 	"github.com/xmpplens/xmpplens/record"
 )
 
@@ -15,6 +16,7 @@ import (
 // event of a recording. It is not safe for concurrent use.
 type Folder struct {
 	conns map[int]*conn
+	track track.Tracker
 	n     int
 }
 
@@ -30,11 +32,10 @@ type half struct {
 	off    int64  // bytes received
 	header []byte // the stream header in force, as it was received
 	pos    []piece
-	edits  []change                 // edits whose frames have not been handed out, by offset
-	hold   *record.Event            // the first frame whose verdict is awaited
-	queue  []*Entry                 // what waits behind it
-	asked  map[string]time.Duration // requests of this direction without answer, by id
-	blanks []byte                   // white space that becomes one entry
+	edits  []change      // edits whose frames have not been handed out, by offset
+	hold   *record.Event // the first frame whose verdict is awaited
+	queue  []*Entry      // what waits behind it
+	blanks []byte        // white space that becomes one entry
 	blank  Entry
 }
 
@@ -48,9 +49,6 @@ type change struct {
 	by, why string
 	used    bool // b was shown already: the rest of it is left out
 }
-
-// maxAsked bounds the requests that are remembered per direction.
-const maxAsked = 10_000
 
 func (f *Folder) conn(id int) *conn {
 	c := f.conns[id]
@@ -70,6 +68,9 @@ func (c *conn) half(d record.Dir) *half {
 	}
 	return &c.sc
 }
+
+// Conn returns what is known of a connection, nil when there is none.
+func (f *Folder) Conn(id int) *track.Conn { return f.track.Conn(id) }
 
 // Add takes the next event, which stands at pos in the recording, and hands out
 // the entries that it completes.
@@ -175,7 +176,6 @@ func (f *Folder) frame(c *conn, d record.Dir, fr decode.Frame, t time.Duration, 
 	f.flushBlanks(h, emit)
 	f.edit(h, &e)
 	f.mean(&e)
-	f.latency(c, &e)
 	f.give(h, &e, emit)
 }
 
@@ -238,46 +238,31 @@ func (f *Folder) mean(e *Entry) {
 	e.Kind = e.Stanza.Kind
 }
 
-// latency remembers requests and finds those of answers (RFC 6120 §8.2.3).
-func (f *Folder) latency(c *conn, e *Entry) {
-	if e.Kind != "iq" || e.Stanza.ID == "" {
-		return
-	}
-	switch e.Stanza.Type {
-	case "get", "set":
-		h := c.half(e.Dir)
-		if h.asked == nil || len(h.asked) >= maxAsked {
-			h.asked = make(map[string]time.Duration)
-		}
-		h.asked[e.Stanza.ID] = e.T
-	case "result", "error":
-		h := &c.cs
-		if e.Dir == record.CS {
-			h = &c.sc
-		}
-		if t, ok := h.asked[e.Stanza.ID]; ok {
-			delete(h.asked, e.Stanza.ID)
-			e.Latency, e.HasLatency = e.T-t, true
-		}
-	}
-}
-
 // give hands an entry out, or lets it wait behind one that is held.
 func (f *Folder) give(h *half, e *Entry, emit func(*Entry)) {
 	if len(h.queue) > 0 || h.hold != nil && e.Offset >= h.hold.O {
 		h.queue = append(h.queue, e.Clone())
 		return
 	}
+	f.out(e, emit)
+}
+
+// out numbers an entry, finds out what it means together with others, and hands
+// it out.
+func (f *Folder) out(e *Entry, emit func(*Entry)) {
 	f.n++
 	e.N = f.n
+	d := track.CS
+	if e.Dir == record.SC {
+		d = track.SC
+	}
+	e.Facts = f.track.Frame(track.Frame{Conn: e.Conn, Dir: d, N: e.N, At: e.T, Frame: e.Frame, Stanza: &e.Stanza, Injected: e.Injected})
 	emit(e)
 }
 
 func (f *Folder) unqueue(h *half, emit func(*Entry)) {
 	for _, e := range h.queue {
-		f.n++
-		e.N = f.n
-		emit(e)
+		f.out(e, emit)
 	}
 	h.queue = nil
 }
@@ -346,6 +331,14 @@ func (f *Folder) about(ev record.Event, pos int64, emit func(*Entry)) {
 	f.n++
 	e := Entry{N: f.n, T: ev.T, Conn: ev.C, Kind: ev.E, Event: ev, By: ev.By, Why: ev.Why, pos: pos}
 	e.Stanza = stanza.Stanza{Kind: ev.E, Summary: say(ev)}
+	switch ev.E {
+	case record.EventOpen:
+		e.Facts = f.track.Open(ev.C, ev.T)
+	case record.EventSecure:
+		e.Facts = f.track.Secured(ev.C, ev.Leg, ev.T)
+	case record.EventClose:
+		e.Facts = f.track.Close(ev.C, ev.T, ev.By, ev.Error)
+	}
 	emit(&e)
 }
 

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/xmpplens/xmpplens/decode"
 	"github.com/xmpplens/xmpplens/decode/stanza"
+	"github.com/xmpplens/xmpplens/decode/track"
 	"github.com/xmpplens/xmpplens/record"
 )
 
@@ -40,8 +42,11 @@ type place struct {
 	conn      int32
 	header    int32 // in Index.headers, from 1; 0 = none
 	latency   float32
+	related   int32 // entry, when there is one relation
 	dir, kind uint8
 	flags     uint8
+	relation  uint8 // index in relations
+	phase     uint8 // index in phases
 }
 
 const (
@@ -49,6 +54,12 @@ const (
 	isInjected
 	isOdd
 	hasLatency
+)
+
+// relations and phases are kept as numbers.
+var (
+	relations = []string{"", track.Answers, track.Acks, track.Resends, track.Carbon, track.Archived, track.Receipt, track.Marks, track.Corrects, track.Replies, track.Reacts, track.Refuses, track.Login}
+	phases    = []string{"", track.PhaseTCP, track.PhaseStream, track.PhaseTLS, track.PhaseSASL, track.PhaseBind, track.PhaseOnline, track.PhaseClosing, track.PhaseClosed}
 )
 
 // Status is how far an index is.
@@ -122,9 +133,14 @@ func (x *Index) add(e *Entry) {
 	if e.Injected {
 		p.flags |= isInjected
 	}
-	if e.HasLatency {
+	if e.Facts.HasLatency {
 		p.flags |= hasLatency
-		p.latency = float32(e.Latency.Seconds())
+		p.latency = float32(e.Facts.Latency.Seconds())
+	}
+	p.phase = uint8(max(0, slices.Index(phases, e.Facts.Phase)))
+	if len(e.Facts.Related) == 1 {
+		p.related = int32(e.Facts.Related[0].N)
+		p.relation = uint8(max(0, slices.Index(relations, e.Facts.Related[0].Kind)))
 	}
 	if e.header != nil {
 		// Streams change rarely: the header is nearly always among the last.
@@ -139,7 +155,7 @@ func (x *Index) add(e *Entry) {
 			p.header = int32(len(x.headers))
 		}
 	}
-	if e.Edited || e.Verdict != "" || e.Frame.Err != nil || e.Frame.Part != decode.Whole {
+	if e.Edited || e.Verdict != "" || e.Frame.Err != nil || e.Frame.Part != decode.Whole || e.Facts.Findings != nil || len(e.Facts.Related) > 1 {
 		c := *e
 		c.Frame.Raw = nil
 		c = *c.Clone()
@@ -231,7 +247,11 @@ func (x *Index) place(n int) (*Entry, place, []byte, bool) {
 		}
 	}
 	if p.flags&hasLatency != 0 {
-		e.HasLatency, e.Latency = true, time.Duration(float64(p.latency)*1e9)
+		e.Facts.HasLatency, e.Facts.Latency = true, time.Duration(float64(p.latency)*1e9)
+	}
+	e.Facts.Phase = phases[p.phase]
+	if p.related > 0 {
+		e.Facts.Related = []track.Relation{{Kind: relations[p.relation], N: int(p.related)}}
 	}
 	var header []byte
 	if p.header > 0 {

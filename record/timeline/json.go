@@ -7,8 +7,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/xmpplens/xmpplens/decode"
 	"github.com/xmpplens/xmpplens/decode/stanza"
+	"github.com/xmpplens/xmpplens/decode/track"
 )
 
 // JSONOptions are how an entry is written as JSON.
@@ -20,30 +20,32 @@ type JSONOptions struct {
 // object is an entry as --format=json prints it. Its keys are part of the
 // command line's contract.
 type object struct {
-	N        int       `json:"n"`
-	Time     string    `json:"time"`
-	Conn     int       `json:"conn"`
-	Dir      string    `json:"dir"`
-	Kind     string    `json:"kind"`
-	Name     string    `json:"name"`
-	NS       string    `json:"ns"`
-	Type     string    `json:"type"`
-	ID       string    `json:"id"`
-	From     string    `json:"from"`
-	To       string    `json:"to"`
-	Payloads []payload `json:"payloads"`
-	Summary  string    `json:"summary"`
-	Size     int       `json:"size"`
-	Latency  *float64  `json:"latency,omitempty"`
-	Findings []finding `json:"findings"`
-	Verdict  string    `json:"verdict"`
-	By       string    `json:"by,omitempty"`
-	Why      string    `json:"why,omitempty"`
-	Level    string    `json:"level,omitempty"`
-	Hint     string    `json:"hint,omitempty"`
-	Raw      string    `json:"raw"`
-	Base64   string    `json:"raw_base64,omitempty"` // the exact bytes, where raw is not UTF-8
-	Sent     *string   `json:"sent,omitempty"`       // what was sent on, where that differs
+	N        int              `json:"n"`
+	Time     string           `json:"time"`
+	Conn     int              `json:"conn"`
+	Dir      string           `json:"dir"`
+	Kind     string           `json:"kind"`
+	Name     string           `json:"name"`
+	NS       string           `json:"ns"`
+	Type     string           `json:"type"`
+	ID       string           `json:"id"`
+	From     string           `json:"from"`
+	To       string           `json:"to"`
+	Payloads []payload        `json:"payloads"`
+	Summary  string           `json:"summary"`
+	Size     int              `json:"size"`
+	Latency  *float64         `json:"latency,omitempty"`
+	Findings []track.Finding  `json:"findings"`
+	Phase    string           `json:"phase,omitempty"`
+	Related  []track.Relation `json:"related,omitempty"`
+	Verdict  string           `json:"verdict"`
+	By       string           `json:"by,omitempty"`
+	Why      string           `json:"why,omitempty"`
+	Level    string           `json:"level,omitempty"`
+	Hint     string           `json:"hint,omitempty"`
+	Raw      string           `json:"raw"`
+	Base64   string           `json:"raw_base64,omitempty"` // the exact bytes, where raw is not UTF-8
+	Sent     *string          `json:"sent,omitempty"`       // what was sent on, where that differs
 }
 
 type payload struct {
@@ -52,32 +54,24 @@ type payload struct {
 	XEP  string `json:"xep"`
 }
 
-type finding struct {
-	Severity string `json:"severity"`
-	Code     string `json:"code"`
-	Text     string `json:"text"`
-	Ref      string `json:"ref"`
-}
-
 // JSON appends the entry to dst as one JSON object without a line end.
 func (e *Entry) JSON(dst []byte, o JSONOptions) []byte {
 	s := &e.Stanza
 	v := object{
 		N: e.N, Time: o.Start.Add(e.T).Format(time.RFC3339Nano), Conn: e.Conn, Dir: string(e.Dir), Kind: e.Kind,
 		Name: s.Name, NS: s.NS, Type: s.Type, ID: s.ID, From: s.From, To: s.To,
-		Payloads: []payload{}, Findings: []finding{}, Summary: s.Summary, Size: len(e.Frame.Raw),
+		Payloads: []payload{}, Findings: []track.Finding{}, Summary: s.Summary, Size: len(e.Frame.Raw),
+		Phase: e.Facts.Phase, Related: e.Facts.Related,
 		Verdict: e.Outcome(), By: e.By, Why: e.Why, Level: e.Event.Level, Hint: e.Event.Hint,
 	}
 	for _, p := range s.Payloads {
 		v.Payloads = append(v.Payloads, payload(p))
 	}
-	if e.HasLatency {
-		l := e.Latency.Seconds()
+	if e.Facts.HasLatency {
+		l := e.Facts.Latency.Seconds()
 		v.Latency = &l
 	}
-	if err := e.Frame.Err; err != nil {
-		v.Findings = append(v.Findings, syntaxFinding(err))
-	}
+	v.Findings = append(v.Findings, e.Facts.Findings...)
 	raw := e.Frame.Raw
 	if !o.Secrets {
 		raw = stanza.Mask(raw, stanza.Secrets(e.Frame))
@@ -125,20 +119,4 @@ func (e *Entry) Outcome() string {
 		return "edited"
 	}
 	return "passed"
-}
-
-func syntaxFinding(err *decode.SyntaxError) finding {
-	f := finding{Severity: "warning", Code: err.Code.String(), Text: err.Msg, Ref: "RFC 6120 §11.3"}
-	if err.Hard() {
-		f.Severity = "error"
-	}
-	switch err.Code {
-	case decode.CodeComment, decode.CodeInstruction, decode.CodeDoctype, decode.CodeEntity:
-		f.Ref = "RFC 6120 §11.1"
-	case decode.CodeUTF8:
-		f.Ref = "RFC 6120 §11.6"
-	case decode.CodePrefix, decode.CodeNamespace, decode.CodeStream:
-		f.Ref = "RFC 6120 §11.2"
-	}
-	return f
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/xmpplens/xmpplens/decode"
 	"github.com/xmpplens/xmpplens/decode/stanza"
+	"github.com/xmpplens/xmpplens/decode/track"
 	"github.com/xmpplens/xmpplens/record"
 )
 
@@ -42,8 +43,7 @@ type Entry struct {
 	Verdict          string // passed, edited, dropped: of a frame that was held
 	By, Why          string // who changed or injected it, and for what reason
 
-	Latency    time.Duration // of an iq answer: since its request
-	HasLatency bool
+	Facts track.Facts // what it means together with others
 
 	Event record.Event // of an entry that is not from a stream
 

@@ -124,7 +124,7 @@ func TestFold(t *testing.T) {
 		if e.Dir != "" && e.Outcome() != "passed" {
 			s += " [" + e.Outcome() + "]"
 		}
-		if e.HasLatency {
+		if e.Facts.HasLatency {
 			s += " latency"
 		}
 		got = append(got, strings.TrimSpace(s))
@@ -254,8 +254,8 @@ func TestIndex(t *testing.T) {
 			t.Fatalf("entry %d: %v", n, err)
 		}
 		w := want[n-1]
-		if w.HasLatency { // kept with less precision
-			w.Latency = got[0].Latency
+		if w.Facts.HasLatency { // kept with less precision
+			w.Facts.Latency = got[0].Facts.Latency
 		}
 		if g, w := string(got[0].JSON(nil, o)), string(w.JSON(nil, o)); g != w {
 			t.Errorf("entry %d\n got %.400s\nwant %.400s", n, g, w)
