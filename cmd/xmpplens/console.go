@@ -3,9 +3,11 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,7 +15,9 @@ import (
 	"github.com/mattn/go-runewidth"
 	"golang.org/x/term"
 
+	"github.com/xmpplens/xmpplens/decode/filter"
 	"github.com/xmpplens/xmpplens/decode/stanza"
+	"github.com/xmpplens/xmpplens/decode/track"
 	"github.com/xmpplens/xmpplens/record"
 	"github.com/xmpplens/xmpplens/record/timeline"
 )
@@ -22,6 +26,7 @@ import (
 type display struct {
 	Format      string `enum:"pretty,line,raw,json,none" default:"pretty" help:"How entries are printed: ${enum}."`
 	Color       string `enum:"auto,always,never" default:"auto" help:"Colours: ${enum}. NO_COLOR is honoured."`
+	Filter      string `short:"f" placeholder:"EXPR" help:"Only entries that match: iq and slow > 200ms, from.bare == \"a@b\", errors, …"`
 	ShowSecrets bool   `help:"Show passwords, tokens and SASL payloads instead of masking them."`
 	All         bool   `help:"Show what is hidden by default, too: white space keepalives and XML declarations."`
 }
@@ -32,7 +37,8 @@ type console struct {
 	format  string
 	secrets bool
 	all     bool
-	width   func() int // columns; 0 = unlimited
+	filter  *filter.Filter // nil = everything
+	width   func() int     // columns; 0 = unlimited
 	paint   palette
 	start   time.Time
 	conns   int   // connections seen so far: their labels show from the second on
@@ -46,8 +52,30 @@ type palette struct {
 	class                              [16]*color.Color
 }
 
+// check reports what is wrong with the flags.
+func (d display) check() (*filter.Filter, error) {
+	if d.Filter == "" {
+		return nil, nil
+	}
+	f, err := filter.Compile(d.Filter)
+	if err != nil {
+		return nil, &usageError{err, hintOf(err)}
+	}
+	return f, nil
+}
+
+func hintOf(err error) string {
+	var h interface{ Hint() string }
+	if errors.As(err, &h) {
+		return h.Hint()
+	}
+	return ""
+}
+
+// newConsole prints to w; the filter of d must have been checked.
 func newConsole(w io.Writer, d display, start time.Time) *console {
-	c := &console{out: bufio.NewWriterSize(w, 32<<10), format: d.Format, secrets: d.ShowSecrets, all: d.All, start: start, width: func() int { return 0 }}
+	chosen, _ := d.check()
+	c := &console{filter: chosen, out: bufio.NewWriterSize(w, 32<<10), format: d.Format, secrets: d.ShowSecrets, all: d.All, start: start, width: func() int { return 0 }}
 	f, isFile := w.(*os.File)
 	terminal := isFile && term.IsTerminal(int(f.Fd()))
 	if terminal {
@@ -100,6 +128,9 @@ func (c *console) print(e *timeline.Entry) {
 	if e.Kind == "open" {
 		c.conns++
 	}
+	if c.filter != nil && !e.Matches(c.filter) {
+		return
+	}
 	switch c.format {
 	case "none":
 	case "json":
@@ -107,7 +138,7 @@ func (c *console) print(e *timeline.Entry) {
 		c.out.Write(c.scratch)
 		c.out.WriteByte('\n')
 	default:
-		if !c.all && (e.Kind == "whitespace" || e.Kind == "declaration") {
+		if !c.all && c.filter == nil && (e.Kind == "whitespace" || e.Kind == "declaration") {
 			return
 		}
 		c.line(e)
@@ -157,19 +188,65 @@ func (c *console) line(e *timeline.Entry) {
 		if e.Edited || e.Injected {
 			text = changeText(e) + " " + text
 		}
-		if e.Frame.Err != nil {
-			text += "  ✗ " + e.Frame.Err.Msg
+	}
+	worst := ""
+	for _, f := range e.Facts.Findings {
+		if worst == "" || rank[f.Severity] > rank[worst] {
+			worst = f.Severity
 		}
 	}
+	if worst == track.Error {
+		tint = c.paint.bad
+	} else if worst == track.Warning && tint == nil {
+		tint = c.paint.warn
+	}
+	aside := c.aside(e)
+	used += runewidth.StringWidth(aside)
 	if n := c.width(); n > 0 && c.format == "line" {
 		text = runewidth.Truncate(text, max(n-used, 20), "…")
 	} else if n > 0 {
-		text = wrap(text, n-used, used)
+		text = wrap(text, n-used, used-runewidth.StringWidth(aside))
 	}
 	if tint != nil {
 		text = tint.Sprint(text)
 	}
-	fmt.Fprintln(c.out, text)
+	if aside != "" {
+		aside = c.paint.dim.Sprint(aside)
+	}
+	fmt.Fprintln(c.out, text+aside)
+}
+
+// rank orders severities.
+var rank = map[string]int{track.Note: 1, track.Warning: 2, track.Error: 3}
+
+// aside is what stands dimmed behind the summary: how long an answer took, the
+// XEPs of the payloads, the codes of findings where they are not spelled out.
+func (c *console) aside(e *timeline.Entry) string {
+	var parts []string
+	if e.Facts.HasLatency {
+		parts = append(parts, milliseconds(e.Facts.Latency))
+	}
+	for _, p := range e.Stanza.Payloads {
+		if strings.HasPrefix(p.XEP, "XEP-") && !slices.Contains(parts, p.XEP) && len(parts) < 4 {
+			parts = append(parts, p.XEP)
+		}
+	}
+	if c.format == "line" {
+		for _, f := range e.Facts.Findings {
+			parts = append(parts, "✗ "+f.Code)
+		}
+	}
+	if parts == nil {
+		return ""
+	}
+	return "  " + strings.Join(parts, " ")
+}
+
+func milliseconds(d time.Duration) string {
+	if d < 10*time.Millisecond {
+		return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1e3)
+	}
+	return fmt.Sprintf("%d ms", d.Milliseconds())
 }
 
 // wrap breaks a summary at blanks so that it stays in its column.
@@ -240,6 +317,7 @@ func changeText(e *timeline.Entry) string {
 
 // body prints the XML of an entry, indented below its line.
 func (c *console) body(e *timeline.Entry) {
+	c.findings(e)
 	if e.Dir == "" {
 		if e.Event.Hint != "" {
 			fmt.Fprintln(c.out, c.paint.dim.Sprint("             hint: ")+e.Event.Hint)
@@ -255,6 +333,25 @@ func (c *console) body(e *timeline.Entry) {
 		sent.Frame.Raw, sent.Frame.Err = e.Sent, nil
 		fmt.Fprintln(c.out, "    "+c.paint.warn.Sprint("sent on as:"))
 		c.xml(&sent, "    ")
+	}
+}
+
+// findings prints the diagnostics of an entry below its line.
+func (c *console) findings(e *timeline.Entry) {
+	for _, f := range e.Facts.Findings {
+		tint := c.paint.dim
+		switch f.Severity {
+		case track.Error:
+			tint = c.paint.bad
+		case track.Warning:
+			tint = c.paint.warn
+		}
+		const indent = 4
+		text := f.Severity + " " + f.Code + ": " + f.Text + " (" + f.Ref + ")"
+		if n := c.width(); n > 0 {
+			text = wrap(text, n-indent-2, indent+2)
+		}
+		fmt.Fprintln(c.out, strings.Repeat(" ", indent)+tint.Sprint("✗ "+text))
 	}
 }
 

@@ -17,6 +17,7 @@ const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 2
+	exitFound  = 3 // check and diff found something
 )
 
 type commandLine struct {
@@ -24,6 +25,8 @@ type commandLine struct {
 	Show    showCmd          `cmd:"" help:"Print a recording."`
 	Web     webCmd           `cmd:"" help:"Open the viewer on a recording."`
 	Demo    demoCmd          `cmd:"" help:"Play a recorded conversation through the real proxy; needs no server."`
+	Check   checkCmd         `cmd:"" help:"Print what is wrong in a recording, for CI."`
+	Stats   statsCmd         `cmd:"" help:"Counts, rates and latencies of a recording."`
 	XEP     xepCmd           `cmd:"" name:"xep" help:"Which XEP or RFC a namespace belongs to, and the other way round."`
 	CA      caCmd            `cmd:"" name:"ca" help:"The certificate authority and how to trust it."`
 	Version kong.VersionFlag `short:"V" help:"Print the version."`
@@ -81,7 +84,9 @@ func run(args []string, stdout, stderr io.Writer) (code int) {
 		complain(stderr, &usageError{err, hint})
 		return exitUsage
 	}
-	if err := ctx.Run(&streams{stdout, stderr}); err != nil {
+	if err := ctx.Run(&streams{stdout, stderr}); errors.Is(err, errFound) {
+		return exitFound
+	} else if err != nil {
 		return complain(stderr, err)
 	}
 	return exitDone

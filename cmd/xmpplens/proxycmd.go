@@ -169,6 +169,9 @@ type lens struct {
 }
 
 func (l *lens) run() error {
+	if _, err := l.display.check(); err != nil {
+		return err
+	}
 	log, err := l.open()
 	if err != nil {
 		return err
@@ -271,7 +274,7 @@ func (l *lens) printEntries(log *record.Log, count *tally) {
 		count.add(e)
 		if !raw {
 			con.print(e)
-		} else if e.Dir != "" && con.err == nil {
+		} else if e.Dir != "" && con.err == nil && (con.filter == nil || e.Matches(con.filter)) {
 			con.raw(e)
 		}
 	}

@@ -15,16 +15,25 @@ func TestMain(m *testing.M) {
 
 // The scripts in testdata use the program as a person does.
 func TestScripts(t *testing.T) {
-	golden, err := os.ReadFile("../../testdata/recordings/v1.jsonl")
-	if err != nil {
-		t.Fatal(err)
+	recordings := make(map[string][]byte)
+	for _, name := range []string{"v1.jsonl", "demo.jsonl", "bad.jsonl"} {
+		b, err := os.ReadFile("../../testdata/recordings/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		recordings[name] = b
 	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("XDG_DATA_HOME", e.WorkDir+"/data")
 			e.Setenv("TZ", "UTC")
-			return os.WriteFile(e.WorkDir+"/v1.jsonl", golden, 0o600)
+			for name, b := range recordings {
+				if err := os.WriteFile(e.WorkDir+"/"+name, b, 0o600); err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 	})

@@ -42,6 +42,10 @@ func (c *showCmd) Run(s *streams) error {
 	if c.Speed < 0 {
 		return usagef("use a number above 0, 1 is the recorded time", "--speed=%v is negative", c.Speed)
 	}
+	chosen, err := c.display.check()
+	if err != nil {
+		return err
+	}
 	r, err := record.Open(c.File)
 	if err != nil {
 		return err
@@ -66,6 +70,9 @@ func (c *showCmd) Run(s *streams) error {
 	keep := p.print
 	p.print = func(e *timeline.Entry) error {
 		if c.Conn != 0 && e.Conn != c.Conn || c.Dir != "both" && string(e.Dir) != c.Dir {
+			return nil
+		}
+		if c.Format == "raw" && chosen != nil && !e.Matches(chosen) {
 			return nil
 		}
 		return keep(e)

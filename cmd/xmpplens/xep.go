@@ -38,6 +38,14 @@ func (c *xepCmd) Run(s *streams) error {
 	return nil
 }
 
+// titled is the number of a XEP with its title; what is no number stays.
+func titled(id string) string {
+	if spec, _, ok := xep.Namespaces(id); ok && strings.HasPrefix(id, "XEP-") {
+		return id + " " + spec.Title
+	}
+	return id
+}
+
 // specURL is where a specification is published.
 func specURL(id string) string {
 	if n, ok := strings.CutPrefix(id, "RFC "); ok {

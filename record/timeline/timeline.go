@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/xmpplens/xmpplens/decode"
+	"github.com/xmpplens/xmpplens/decode/filter"
 	"github.com/xmpplens/xmpplens/decode/stanza"
 	"github.com/xmpplens/xmpplens/decode/track"
 	"github.com/xmpplens/xmpplens/record"
@@ -71,4 +72,9 @@ func cloneFrame(f decode.Frame) decode.Frame {
 	}
 	f.Raw, f.Prefix, f.Name, f.NS = take(f.Raw), take(f.Prefix), take(f.Name), take(f.NS)
 	return f
+}
+
+// Matches reports whether a filter chooses the entry.
+func (e *Entry) Matches(f *filter.Filter) bool {
+	return f.Match(&filter.Subject{N: e.N, Conn: e.Conn, Dir: string(e.Dir), Frame: e.Frame, Stanza: &e.Stanza, Facts: &e.Facts, Outcome: e.Outcome()})
 }
