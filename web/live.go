@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/xmpplens/xmpplens/decode"
 	"github.com/xmpplens/xmpplens/decode/stanza"
+	"github.com/xmpplens/xmpplens/decode/track"
 	"github.com/xmpplens/xmpplens/record/timeline"
 )
 
@@ -24,13 +26,14 @@ const (
 	writeTimeout = 10 * time.Second
 )
 
-// request is what the page asks for: the rows from number From on, or the
-// details of entry N.
+// request is what the page asks for: the rows from place From of the list on,
+// the details of the entry at place At or of entry N, or another list.
 type request struct {
-	Op    string // rows, entry
+	Op    string // rows, entry, filter
 	From  int
 	Count int
-	N     int
+	At, N int
+	Expr  string
 }
 
 // status tells the page how far the timeline is. It is pushed, the rest is
@@ -39,40 +42,49 @@ type status struct {
 	Op      string   `json:"op"`
 	Title   string   `json:"title"`
 	Start   string   `json:"start"`
-	Len     int      `json:"len"`
+	Len     int      `json:"len"`   // of the list
+	Total   int      `json:"total"` // of the timeline
 	Conns   int      `json:"conns"`
 	Done    bool     `json:"done"`
 	Trouble []string `json:"trouble"`
+	Filter  int      `json:"filter"` // which filter the list is of; rows and entries tell, too
+	Looked  int      `json:"looked"` // entries that the filter has looked at
 }
 
 type rows struct {
-	Op    string `json:"op"`
-	From  int    `json:"from"`
-	Rows  []row  `json:"rows"`
-	Error string `json:"error,omitempty"`
+	Op     string `json:"op"`
+	Filter int    `json:"filter"`
+	From   int    `json:"from"`
+	Rows   []row  `json:"rows"`
+	Error  string `json:"error,omitempty"`
 }
 
 // row is a line of the list.
 type row struct {
-	N       int     `json:"n"`
-	T       float64 `json:"t"` // seconds since the start
-	Conn    int     `json:"conn"`
-	Dir     string  `json:"dir"`
-	Kind    string  `json:"kind"`
-	Summary string  `json:"summary"`
-	Size    int     `json:"size"`
-	Latency float64 `json:"latency,omitempty"` // milliseconds
-	Outcome string  `json:"outcome,omitempty"` // unless passed
-	Level   string  `json:"level,omitempty"`   // warning, error
-	Quiet   bool    `json:"quiet,omitempty"`   // what matters only to those who look for it
+	N       int      `json:"n"`
+	T       float64  `json:"t"` // seconds since the start
+	Conn    int      `json:"conn"`
+	Dir     string   `json:"dir"`
+	Kind    string   `json:"kind"`
+	Summary string   `json:"summary"`
+	Size    int      `json:"size"`
+	Latency float64  `json:"latency,omitempty"` // milliseconds
+	Outcome string   `json:"outcome,omitempty"` // unless passed
+	Level   string   `json:"level,omitempty"`   // warning, error
+	Codes   []string `json:"codes,omitempty"`   // of findings
+	XEPs    []string `json:"xeps,omitempty"`    // of the payloads
+	Quiet   bool     `json:"quiet,omitempty"`   // what matters only to those who look for it
 }
 
 // details are an entry in full.
 type details struct {
 	Op       string           `json:"op"`
+	At       int              `json:"at"`
 	Row      row              `json:"row"`
 	Fields   [][2]string      `json:"fields"`
 	Payloads []stanza.Payload `json:"payloads"`
+	Findings []track.Finding  `json:"findings"`
+	Related  []track.Relation `json:"related"`
 	XML      []token          `json:"xml"`
 	Sent     []token          `json:"sent,omitempty"`
 	Cut      int              `json:"cut,omitempty"` // bytes that are not shown
@@ -98,7 +110,7 @@ func (s *Server) live(ctx context.Context, w http.ResponseWriter, r *http.Reques
 		return // Upgrade has answered
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	p := &page{server: s, ws: ws}
+	p := &page{server: s, ws: ws, chosen: newChoice()}
 	stop := context.AfterFunc(ctx, func() { ws.Close() })
 	var wg sync.WaitGroup
 	wg.Go(func() { p.push(ctx); cancel() })
@@ -122,6 +134,7 @@ type page struct {
 	server *Server
 	mu     sync.Mutex // guards writing
 	ws     *websocket.Conn
+	chosen *choice
 }
 
 func (p *page) send(v any) error {
@@ -135,15 +148,19 @@ func (p *page) send(v any) error {
 	return p.ws.WriteMessage(websocket.TextMessage, b)
 }
 
+// scan is how many entries are looked at between two status messages.
+const scan = 2000
+
+// push tells the page how far the timeline is, and what of it matches.
 func (p *page) push(ctx context.Context) {
-	st := p.server.Source.Status()
 	for ctx.Err() == nil {
-		if p.send(status{"status", p.server.Title, p.server.Source.Start().Format(time.RFC3339Nano), st.Len, st.Conns, st.Done, st.Trouble}) != nil {
+		st := p.server.Source.Status()
+		found := p.chosen.look(p.server.Source, st.Len)
+		if p.send(status{"status", p.server.Title, p.server.Source.Start().Format(time.RFC3339Nano), found.length, st.Len, st.Conns, st.Done, st.Trouble, found.generation, found.looked}) != nil {
 			return
 		}
-		if st.Done {
-			<-ctx.Done()
-			return
+		if found.looked < st.Len {
+			continue // more to look at
 		}
 		wait := time.NewTimer(pace)
 		select {
@@ -151,7 +168,7 @@ func (p *page) push(ctx context.Context) {
 		case <-ctx.Done():
 			wait.Stop()
 		}
-		st = p.server.Source.Wait(ctx, st.Len)
+		p.chosen.wait(ctx, p.server.Source, st, found.generation)
 	}
 }
 
@@ -188,9 +205,16 @@ func (p *page) answer() {
 		var v any
 		switch q.Op {
 		case "rows":
-			v = p.server.rows(q.From, min(q.Count, maxWindow))
+			v = p.rows(q.From, min(q.Count, maxWindow))
 		case "entry":
-			v = p.server.entry(q.N)
+			if q.N == 0 {
+				q.N = p.chosen.number(q.At)
+			}
+			d := p.server.entry(q.N)
+			d.At = q.At
+			v = d
+		case "filter":
+			v = p.chosen.set(q.Expr)
 		default:
 			continue
 		}
@@ -200,10 +224,10 @@ func (p *page) answer() {
 	}
 }
 
-func (s *Server) rows(from, count int) rows {
+func (p *page) rows(from, count int) rows {
 	from = max(from, 1)
-	entries, err := s.Source.Entries(from, count)
-	out := rows{Op: "rows", From: from, Rows: []row{}}
+	entries, generation, err := p.chosen.entries(p.server.Source, from, count)
+	out := rows{Op: "rows", Filter: generation, From: from, Rows: []row{}}
 	for _, e := range entries {
 		out.Rows = append(out.Rows, rowOf(e))
 	}
@@ -225,6 +249,22 @@ func rowOf(e *timeline.Entry) row {
 	if o := e.Outcome(); o != "passed" {
 		r.Outcome = o
 	}
+	for _, p := range e.Stanza.Payloads {
+		if strings.HasPrefix(p.XEP, "XEP-") && !slices.Contains(r.XEPs, p.XEP) && len(r.XEPs) < 3 {
+			r.XEPs = append(r.XEPs, p.XEP)
+		}
+	}
+	for _, f := range e.Facts.Findings {
+		switch f.Severity {
+		case track.Error:
+			r.Level = "error"
+		case track.Warning:
+			if r.Level == "" {
+				r.Level = "warning"
+			}
+		}
+		r.Codes = append(r.Codes, f.Code)
+	}
 	if e.Stanza.Error != nil || e.Frame.Err != nil || e.Event.E == "close" && e.Event.Error != "" {
 		r.Level = "error"
 	}
@@ -232,7 +272,7 @@ func rowOf(e *timeline.Entry) row {
 }
 
 func (s *Server) entry(n int) details {
-	d := details{Op: "entry", Row: row{N: n}, Fields: [][2]string{}, Payloads: []stanza.Payload{}, XML: []token{}}
+	d := details{Op: "entry", Row: row{N: n}, Fields: [][2]string{}, Payloads: []stanza.Payload{}, XML: []token{}, Findings: []track.Finding{}, Related: []track.Relation{}}
 	entries, err := s.Source.Entries(n, 1)
 	if err != nil {
 		d.Error = err.Error()
@@ -256,13 +296,13 @@ func (s *Server) entry(n int) details {
 	field("from", e.Stanza.From)
 	field("to", e.Stanza.To)
 	field("namespace", e.Stanza.NS)
+	field("phase", e.Facts.Phase)
 	field("outcome", d.Row.Outcome)
 	field("by", e.By)
 	field("why", e.Why)
 	field("hint", e.Event.Hint)
-	if e.Frame.Err != nil {
-		field("broken", e.Frame.Err.Error())
-	}
+	d.Findings = append(d.Findings, e.Facts.Findings...)
+	d.Related = append(d.Related, e.Facts.Related...)
 	if e.Dir == "" {
 		return d
 	}

@@ -12,6 +12,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,6 +24,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/xmpplens/xmpplens/decode/filter"
 	"github.com/xmpplens/xmpplens/record/timeline"
 )
 
@@ -102,6 +104,10 @@ func (s *Server) handler(ctx context.Context, addr net.Addr) http.Handler {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /", static)
+	mux.HandleFunc("GET /names", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(filter.Names())
+	})
 	mux.HandleFunc("GET /live", func(w http.ResponseWriter, r *http.Request) { s.live(ctx, w, r) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

@@ -381,6 +381,64 @@ func TestViewer(t *testing.T) {
 	do(t, ctx, until(rowTexts+`.includes("the last")`), until(`document.querySelector("#counts").textContent.includes("`+strconv.Itoa(n+51)+` entries")`))
 }
 
+func TestFilter(t *testing.T) {
+	log, s, url := show(t)
+	say(log, record.CS, header+"<iq type='get' id='1'><query xmlns='jabber:iq:roster'/></iq><message><body>one</body></message>")
+	s.Source.Wait(t.Context(), 2)
+	ws := dial(t, url)
+	next := func(op string, fits func(map[string]any) bool) map[string]any {
+		t.Helper()
+		for {
+			var v map[string]any
+			if err := ws.ReadJSON(&v); err != nil {
+				t.Fatal(err)
+			}
+			if v["op"] == op && (fits == nil || fits(v)) {
+				return v
+			}
+		}
+	}
+	ws.WriteJSON(map[string]any{"op": "filter", "expr": "tipe == 1"})
+	if v := next("filter", nil); !strings.Contains(v["hint"].(string), "did you mean type?") || v["filter"] != 0.0 {
+		t.Errorf("%v", v)
+	}
+	ws.WriteJSON(map[string]any{"op": "filter", "expr": "message"})
+	next("status", func(v map[string]any) bool {
+		return v["filter"] == 1.0 && v["len"] == 1.0 && v["total"] == 3.0 && v["looked"] == 3.0
+	})
+	ws.WriteJSON(map[string]any{"op": "rows", "from": 1, "count": 10})
+	if v := next("rows", nil); v["filter"] != 1.0 || len(v["rows"].([]any)) != 1 || v["rows"].([]any)[0].(map[string]any)["n"] != 3.0 {
+		t.Errorf("%v", v)
+	}
+	ws.WriteJSON(map[string]any{"op": "entry", "at": 1})
+	if v := next("entry", nil); v["row"].(map[string]any)["n"] != 3.0 {
+		t.Errorf("%v", v)
+	}
+	say(log, record.CS, "<presence/><message><body>two</body></message>")
+	next("status", func(v map[string]any) bool { return v["len"] == 2.0 && v["total"] == 5.0 })
+	ws.WriteJSON(map[string]any{"op": "filter", "expr": ""})
+	next("status", func(v map[string]any) bool { return v["filter"] == 2.0 && v["len"] == 5.0 })
+}
+
+func TestFilterInTheBrowser(t *testing.T) {
+	ctx := browser(t)
+	r, err := record.Open("../testdata/recordings/demo.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	do(t, ctx, chromedp.Navigate(pages(t, r)), until(`document.querySelectorAll(".row:not(.loading)").length > 5`),
+		run(`document.querySelector("#filter").focus()`), chromedp.KeyEvent(`message and body contains "wherefore"`),
+		until(`document.querySelector("#counts").textContent.includes("2 of 288 entries")`),
+		until(`document.querySelectorAll(".row").length === 2 && `+rowTexts+`.includes("wherefore")`),
+		run(`document.querySelector(".row").click()`), until(`document.querySelector("#heading").textContent.startsWith("#132 ")`),
+		run(`document.querySelector("#filter").value = "receipts and tipe == 1"; document.querySelector("#filter").dispatchEvent(new Event("input")); 0`),
+		until(`document.querySelector("#problem").textContent.includes("did you mean type?")`),
+		run(`document.querySelector("#filter").value = "receipts"; document.querySelector("#filter").dispatchEvent(new Event("input")); 0`),
+		until(`document.querySelector("#problem").hidden`), until(rowTexts+`.includes("receipt for")`),
+		run(`[...document.querySelectorAll(".row")].find(e => e.textContent.includes("receipt for")).click()`),
+		until(`document.querySelector("#body .link")`), run(`document.querySelector("#body .link").click()`), until(`document.querySelector("#body pre")?.textContent.includes("urn:xmpp:receipts")`))
+}
+
 // TestScreens keeps pictures of the viewer where SCREENS names a directory: to
 // be looked at.
 func TestScreens(t *testing.T) {

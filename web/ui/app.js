@@ -4,29 +4,36 @@ import { Live } from "./live.js";
 
 const $ = (id) => document.getElementById(id);
 let start = ""; // of the recording that is shown
+let generation = 0; // of the filter that the list is of
+let expression = ""; // the filter
 
 const live = new Live({
   message(m) {
     if (m.op === "status") status(m);
-    if (m.op === "rows") list.add(m);
-    if (m.op === "entry" && m.row.n === list.chosen) details.show(m);
+    if (m.op === "rows" && m.filter === generation) list.add(m);
+    if (m.op === "entry") details.show(m);
+    if (m.op === "filter") filtered(m);
   },
   up() {
+    generation = 0; // the server knows nothing of the list before
+    if (expression) live.ask({ op: "filter", expr: expression });
     list.again();
-    if (list.chosen) live.ask({ op: "entry", n: list.chosen });
   },
   down() { state("lost", "connection lost, trying again"); },
 });
 
 const list = new List($("list"), {
   ask: (from, count) => live.ask({ op: "rows", from, count }),
-  choose: (n) => live.ask({ op: "entry", n }),
+  choose: (at) => live.ask({ op: "entry", at }),
   follows: () => button(),
 });
 
 const details = new Details($("details"), () => {
   list.unselect();
   $("list").focus();
+}, (n) => {
+  list.unselect();
+  live.ask({ op: "entry", n });
 });
 
 function status(m) {
@@ -35,15 +42,21 @@ function status(m) {
     details.hide();
   }
   start = m.start;
+  if (m.filter !== generation) {
+    generation = m.filter;
+    list.reset();
+  }
   list.start = Date.parse(m.start);
   list.setTotal(m.len);
   $("title").textContent = m.title;
   document.title = m.title ? `${m.title} · xmpplens` : "xmpplens";
   const many = (n, one, more) => `${n.toLocaleString("en")} ${n === 1 ? one : more}`;
-  $("counts").textContent = `${many(m.conns, "connection", "connections")}, ${many(m.len, "entry", "entries")}`;
+  const part = m.filter && expression ? `${m.len.toLocaleString("en")} of ${many(m.looked, "entry", "entries")}` : many(m.total, "entry", "entries");
+  $("counts").textContent = `${many(m.conns, "connection", "connections")}, ${part}`;
   document.body.classList.toggle("several", m.conns > 1);
   $("empty").hidden = m.len > 0;
-  if (m.done && !m.len) $("empty").textContent = "The recording has no entries.";
+  if (expression && m.total) $("empty").textContent = "Nothing matches the filter.";
+  else if (m.done && !m.len) $("empty").textContent = "The recording has no entries.";
   $("trouble").hidden = !m.trouble?.length;
   $("trouble").textContent = (m.trouble || []).join("\n");
   $("follow").hidden = m.done;
@@ -51,6 +64,41 @@ function status(m) {
   else state("live", "live");
   button();
 }
+
+function filtered({ error, hint, column }) {
+  $("filter").setAttribute("aria-invalid", !!error);
+  $("problem").hidden = !error;
+  $("problem").textContent = error ? `${error}, at ${column + 1}: ${hint}` : "";
+}
+
+// Completion is of the last word: the names of the language behind what is
+// there already.
+let names = [];
+fetch("names").then((r) => r.json()).then((list) => { names = list; });
+
+function complete() {
+  const text = $("filter").value;
+  const [, before, word] = text.match(/^(.*?)([\w.]*)$/s);
+  const fitting = word ? names.filter((n) => n.Name.startsWith(word) && n.Name !== word).slice(0, 12) : [];
+  $("names").replaceChildren(...fitting.map((n) => {
+    const option = document.createElement("option");
+    option.value = before + n.Name;
+    option.label = n.Help;
+    return option;
+  }));
+}
+
+let typing;
+$("filter").oninput = () => {
+  complete();
+  clearTimeout(typing);
+  typing = setTimeout(() => {
+    const text = $("filter").value.trim();
+    if (text === expression) return;
+    expression = text;
+    live.ask({ op: "filter", expr: text });
+  }, 250);
+};
 
 function state(name, text) {
   $("state").dataset.state = name;
@@ -77,6 +125,15 @@ $("theme").onclick = () => {
 if (localStorage.getItem("theme")) document.documentElement.dataset.theme = localStorage.getItem("theme");
 
 document.addEventListener("keydown", (e) => {
+  if (e.target.id === "filter") {
+    if (e.key === "Escape" || e.key === "Enter") $("list").focus();
+    return;
+  }
+  if (e.key === "/" && !e.ctrlKey && !e.metaKey) {
+    e.preventDefault();
+    $("filter").focus();
+    $("filter").select();
+  }
   if (e.target.closest("button") && e.key !== "Escape") return;
   if (e.key === " " && !e.target.closest("#body")) {
     e.preventDefault();

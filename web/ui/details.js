@@ -3,10 +3,12 @@
 import { bytes } from "./list.js";
 
 export class Details {
-  #panel; #heading; #body; #text = "";
+  #panel; #heading; #body; #go; #text = "";
   shown = 0;
 
-  constructor(panel, closed) {
+  // closed() is told of the panel, go(n) opens another entry.
+  constructor(panel, closed, go) {
+    this.#go = go;
     this.#panel = panel;
     this.#heading = panel.querySelector("#heading");
     this.#body = panel.querySelector("#body");
@@ -26,7 +28,7 @@ export class Details {
     this.#panel.hidden = true;
   }
 
-  show({ row, fields, payloads, xml, sent, cut, error }) {
+  show({ row, fields, payloads, findings, related, xml, sent, cut, error }) {
     this.shown = row.n;
     this.#panel.hidden = false;
     const where = { CS: "client → server", SC: "client ← server" }[row.dir] || row.kind || "";
@@ -37,7 +39,20 @@ export class Details {
     for (const [name, value] of fields) add(name, value);
     if (row.latency) add("latency", `${row.latency} ms`);
     for (const p of payloads) add(p.XEP || "payload", `${p.Name}  ${p.NS}`);
-    this.#body.replaceChildren(summary, list);
+    for (const r of related || []) {
+      const link = node("button", "link", `#${r.n}`);
+      link.onclick = () => this.#go(r.n);
+      const dd = node("dd");
+      dd.append(link);
+      list.append(node("dt", "", r.kind), dd);
+    }
+    this.#body.replaceChildren(summary);
+    for (const f of findings || []) {
+      const p = node("p", `finding ${f.severity}`, `${f.text} `);
+      p.append(node("small", "", `${f.severity} ${f.code}, ${f.ref}`));
+      this.#body.append(p);
+    }
+    this.#body.append(list);
     this.#text = xml.map(([, text]) => text).join("");
     this.#panel.querySelector("#copy").hidden = !xml.length;
     if (xml.length) this.#body.append(code(xml));

@@ -8,7 +8,7 @@ const tallest = 6e6; // pixels; browsers allow some more
 
 export class List {
   #box; #spacer; #layer; #ask; #choose; #follows;
-  #rows = new Map(); // by number
+  #rows = new Map(); // by place in the list, from 1
   #asked = new Set(); // pages on their way
   #drawn = []; // elements, reused
   #top = 0; // number of rows above the screen, with a fraction
@@ -33,7 +33,7 @@ export class List {
     box.addEventListener("keydown", (e) => this.#key(e));
     this.#layer.addEventListener("click", (e) => {
       const row = e.target.closest(".row");
-      if (row?.dataset.n) this.select(Number(row.dataset.n));
+      if (row?.dataset.at) this.select(Number(row.dataset.at));
     });
     new ResizeObserver(() => this.#resized()).observe(box);
   }
@@ -72,7 +72,7 @@ export class List {
   add({ from, rows, error }) {
     this.#asked.delete(Math.floor((from - 1) / page));
     if (error) console.warn(error);
-    for (const r of rows) this.#rows.set(r.n, r);
+    rows.forEach((r, i) => this.#rows.set(from + i, r));
     if (this.#rows.size > kept) {
       const near = (n) => Math.abs(n - this.#top) < kept / 2;
       for (const n of this.#rows.keys()) if (!near(n)) this.#rows.delete(n);
@@ -184,11 +184,11 @@ export class List {
     const chosen = n === this.chosen;
     if (el.shown === row && el.n === n && el.chosen === chosen) return;
     Object.assign(el, { shown: row, n, chosen });
-    el.dataset.n = n;
+    el.dataset.at = n;
     el.setAttribute("aria-rowindex", n);
     el.setAttribute("aria-selected", chosen);
     const [number, time, conn, dir, kind, text, took, size] = el.children;
-    number.textContent = n;
+    number.textContent = row ? row.n : "";
     if (!row) {
       el.className = "row loading";
       for (const c of [time, conn, dir, kind, took, size]) c.textContent = "";
@@ -207,6 +207,13 @@ export class List {
       tag.className = "tag";
       tag.textContent = row.outcome;
       text.prepend(tag);
+    }
+    for (const [cls, words] of [["code", row.codes || []], ["xep", row.xeps || []]]) {
+      if (!words.length) continue;
+      const el = document.createElement("span");
+      el.className = cls;
+      el.textContent = words.join(" ");
+      text.append(el);
     }
     took.textContent = row.latency ? `${row.latency < 10 ? row.latency.toFixed(1) : Math.round(row.latency)} ms` : "";
     size.textContent = row.dir ? bytes(row.size) : "";
