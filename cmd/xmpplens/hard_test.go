@@ -88,6 +88,19 @@ func wait(t *testing.T, s *buffer, end string) {
 	t.Fatalf("%.100q never arrived", end)
 }
 
+func dialed(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// read collects what arrives.
+func (b *buffer) read(r io.Reader) { io.Copy(b, r) }
+
 // pump writes numbered stanzas until a write fails or count is reached.
 func pump(w io.Writer, count int) {
 	for i := range count {

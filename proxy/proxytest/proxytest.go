@@ -132,7 +132,8 @@ type Prosody struct {
 
 // StartProsody starts a server for the given hosts, which log in over TLS or in
 // the clear. Those that begin with "tls12." speak TLS 1.2 only, so that Prosody
-// offers them SCRAM with channel binding.
+// offers them SCRAM with channel binding; those that begin with "sha256." keep
+// passwords for SCRAM-SHA-256.
 func StartProsody(t testing.TB, ca *CA, hosts ...string) *Prosody {
 	t.Helper()
 	prosody := Need(t, "prosody", "prosody prosody-modules lua-unbound")
@@ -164,6 +165,9 @@ log = { { levels = { min = "info" }, to = "file", filename = %[9]q } }
 			tls = `; protocol = "tlsv1_2"`
 		}
 		fmt.Fprintf(&cfg, "VirtualHost %q\n  ssl = { certificate = %q; key = %q%s }\n", h, cert, key, tls)
+		if strings.HasPrefix(h, "sha256.") {
+			fmt.Fprintln(&cfg, `  password_hash = "SHA-256"`)
+		}
 	}
 	if err := os.WriteFile(p.config, []byte(cfg.String()), 0o600); err != nil {
 		t.Fatal(err)
@@ -243,15 +247,31 @@ var slix []byte
 // returns what it printed: a line "mechanism …" and one "got …" a message.
 func Slixmpp(t testing.TB, ca, addr, jid, password string, flags ...string) (string, error) {
 	t.Helper()
+	return python(t, ca, slix, append([]string{jid, password, addr, ca}, flags...)...)
+}
+
+//go:embed resume.py
+var resume []byte
+
+// SlixmppResumes runs a slixmpp client that sends five messages, loses its
+// connection before they are acknowledged, and resumes its session. slixmpp 1.8
+// then loses them; with the flag --resend it sends them again.
+func SlixmppResumes(t testing.TB, ca, addr, jid, password, to string, flags ...string) (string, error) {
+	t.Helper()
+	return python(t, ca, resume, append([]string{jid, password, addr, ca, to}, flags...)...)
+}
+
+func python(t testing.TB, ca string, code []byte, args ...string) (string, error) {
+	t.Helper()
 	const python = "/usr/bin/python3"
 	if exec.Command(python, "-c", "import slixmpp").Run() != nil {
 		Missing(t, "needs slixmpp: apt-get install python3-slixmpp")
 	}
-	script := filepath.Join(t.TempDir(), "slix.py")
-	if err := os.WriteFile(script, slix, 0o600); err != nil {
+	script := filepath.Join(t.TempDir(), "client.py")
+	if err := os.WriteFile(script, code, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return run(t, ca, "", python, append([]string{script, jid, password, addr, ca}, flags...)...)
+	return run(t, ca, "", python, append([]string{script}, args...)...)
 }
 
 // A Relay stands in front of a server, ends TLS on both sides and remembers

@@ -1,0 +1,106 @@
+package proxytest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// An Ejabberd is a running server.
+type Ejabberd struct {
+	Addr string // clients, clear text and STARTTLS
+	api  string
+}
+
+// StartEjabberd starts a server for one host, without epmd or distribution.
+// Passwords are kept for SCRAM-SHA-256; it offers channel binding.
+func StartEjabberd(t testing.TB, ca *CA, host string) *Ejabberd {
+	t.Helper()
+	erl := Need(t, "erl", "ejabberd")
+	Need(t, "ejabberdctl", "ejabberd")
+	dir := t.TempDir()
+	for _, d := range []string{"db", "log", "home"} {
+		if err := os.Mkdir(filepath.Join(dir, d), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cert, key := ca.write(t, dir, host)
+	var both []byte
+	for _, f := range []string{key, cert} {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		both = append(both, b...)
+	}
+	both = append(both, ca.PEM()...)
+	pem := filepath.Join(dir, "server.pem")
+	port, api := Port(t), Port(t)
+	config := filepath.Join(dir, "ejabberd.yml")
+	e := &Ejabberd{Addr: fmt.Sprintf("127.0.0.1:%d", port), api: fmt.Sprintf("http://127.0.0.1:%d/api/", api)}
+	yml := fmt.Sprintf(`hosts: [%q]
+loglevel: info
+registration_timeout: infinity
+certfiles: [%q]
+ca_file: %q
+auth_password_format: scram
+auth_scram_hash: sha256
+listen:
+  - {port: %d, ip: "127.0.0.1", module: ejabberd_c2s, starttls: true}
+  - {port: %d, ip: "127.0.0.1", module: ejabberd_http, request_handlers: {"/api": mod_http_api}}
+acl: {loopback: {ip: [127.0.0.0/8]}}
+api_permissions:
+  "http": {from: [mod_http_api], who: [{access: {allow: [{acl: loopback}]}}], what: ["*"]}
+modules: {mod_admin_extra: {}, mod_disco: {}, mod_http_api: {}, mod_ping: {}, mod_roster: {versioning: true}, mod_stream_mgmt: {}, mod_offline: {}}
+`, host, pem, ca.File, port, api)
+	for path, b := range map[string][]byte{pem: both, config: []byte(yml)} {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	libs, err := filepath.Glob("/usr/lib/*/ejabberd-*")
+	if err != nil || len(libs) == 0 {
+		Missing(t, "needs ejabberd's libraries: apt-get install ejabberd")
+	}
+	cmd := exec.Command(erl, "+K", "true", "+SDio", "1", "-noinput", "-mnesia", "dir", fmt.Sprintf("%q", filepath.Join(dir, "db")), "-s", "ejabberd")
+	cmd.Env = append(os.Environ(), "HOME="+filepath.Join(dir, "home"), "EJABBERD_CONFIG_PATH="+config, "EJABBERD_LOG_PATH="+filepath.Join(dir, "log", "ejabberd.log"), "ERL_LIBS="+filepath.Dir(libs[0]), "ERL_CRASH_DUMP_BYTES=0")
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		cmd.Wait()
+		if t.Failed() {
+			b, _ := os.ReadFile(filepath.Join(dir, "log", "ejabberd.log"))
+			t.Logf("ejabberd said\n%s%.10000s", out.String(), b)
+		}
+	})
+	WaitFor(t, e.Addr)
+	WaitFor(t, fmt.Sprintf("127.0.0.1:%d", api))
+	return e
+}
+
+// Register makes an account.
+func (e *Ejabberd) Register(t testing.TB, user, host, password string) {
+	t.Helper()
+	b, err := json.Marshal(map[string]string{"user": user, "host": host, "password": password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.Post(e.api+"register", "application/json", bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("ejabberd register: %s", resp.Status)
+	}
+}
