@@ -344,6 +344,18 @@ func TestNextHeedsItsContext(t *testing.T) {
 	}
 }
 
+// What flat takes for JSON, encoding/json must take, too.
+func FuzzFlat(f *testing.F) {
+	for _, s := range []string{`{"a":"b"}`, `{"t":0.5,"c":1,"e":"data","s":"\u00e9\n"}`, `{"a":01}`, `{"a":1.}`, `{"a":1..2}`, `{"a":true,}`, `{"a":"\x"}`, `{"a":"\u12g4"}`, `{}`, `{"a":1}}`, `{"a`, `{"a":`, `{"a":"`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if flat(b) && !json.Valid(b) {
+			t.Errorf("%q is no JSON", b)
+		}
+	})
+}
+
 func FuzzCodec(f *testing.F) {
 	for _, ev := range example {
 		f.Add(ev.Data, ev.Text, ev.O)

@@ -41,9 +41,10 @@ type console struct {
 	width   func() int     // columns; 0 = unlimited
 	paint   palette
 	start   time.Time
-	conns   int   // connections seen so far: their labels show from the second on
-	day     int   // of the last time stamp printed
-	err     error // of the first failed write; nothing more is printed then
+	phases  map[int]string // of the connections, as told last
+	conns   int            // connections seen so far: their labels show from the second on
+	day     int            // of the last time stamp printed
+	err     error          // of the first failed write; nothing more is printed then
 	scratch []byte
 }
 
@@ -75,7 +76,7 @@ func hintOf(err error) string {
 // newConsole prints to w; the filter of d must have been checked.
 func newConsole(w io.Writer, d display, start time.Time) *console {
 	chosen, _ := d.check()
-	c := &console{filter: chosen, out: bufio.NewWriterSize(w, 32<<10), format: d.Format, secrets: d.ShowSecrets, all: d.All, start: start, width: func() int { return 0 }}
+	c := &console{filter: chosen, phases: make(map[int]string), out: bufio.NewWriterSize(w, 32<<10), format: d.Format, secrets: d.ShowSecrets, all: d.All, start: start, width: func() int { return 0 }}
 	f, isFile := w.(*os.File)
 	terminal := isFile && term.IsTerminal(int(f.Fd()))
 	if terminal {
@@ -131,6 +132,11 @@ func (c *console) print(e *timeline.Entry) {
 	if c.filter != nil && !e.Matches(c.filter) {
 		return
 	}
+	phase := ""
+	if e.Conn > 0 && e.Facts.Phase != c.phases[e.Conn] && e.Dir != "" {
+		phase = e.Facts.Phase
+		c.phases[e.Conn] = phase
+	}
 	switch c.format {
 	case "none":
 	case "json":
@@ -141,7 +147,7 @@ func (c *console) print(e *timeline.Entry) {
 		if !c.all && c.filter == nil && (e.Kind == "whitespace" || e.Kind == "declaration") {
 			return
 		}
-		c.line(e)
+		c.line(e, phase)
 		if c.format == "pretty" {
 			c.body(e)
 		}
@@ -156,7 +162,7 @@ func (c *console) flush() error {
 }
 
 // line prints the entry's first line: time, connection, direction, summary.
-func (c *console) line(e *timeline.Entry) {
+func (c *console) line(e *timeline.Entry, phase string) {
 	at := c.start.Add(e.T).Local()
 	if day := at.YearDay(); day != c.day {
 		c.day = day
@@ -200,7 +206,7 @@ func (c *console) line(e *timeline.Entry) {
 	} else if worst == track.Warning && tint == nil {
 		tint = c.paint.warn
 	}
-	aside := c.aside(e)
+	aside := c.aside(e, phase)
 	used += runewidth.StringWidth(aside)
 	if n := c.width(); n > 0 && c.format == "line" {
 		text = runewidth.Truncate(text, max(n-used, 20), "…")
@@ -219,10 +225,13 @@ func (c *console) line(e *timeline.Entry) {
 // rank orders severities.
 var rank = map[string]int{track.Note: 1, track.Warning: 2, track.Error: 3}
 
-// aside is what stands dimmed behind the summary: how long an answer took, the
+// aside is what stands dimmed behind the summary: the phase that begins, how long an answer took, the
 // XEPs of the payloads, the codes of findings where they are not spelled out.
-func (c *console) aside(e *timeline.Entry) string {
+func (c *console) aside(e *timeline.Entry, phase string) string {
 	var parts []string
+	if phase != "" {
+		parts = append(parts, "["+phase+"]")
+	}
 	if e.Facts.HasLatency {
 		parts = append(parts, milliseconds(e.Facts.Latency))
 	}

@@ -197,8 +197,8 @@ func body(s *Subject) string {
 	if s.Stanza.Kind != "message" || !bytes.Contains(s.Frame.Raw, []byte("body")) {
 		return ""
 	}
-	root, err := stanza.Tree(s.Frame)
-	if err != nil {
+	root := s.Stanza.Root()
+	if root == nil {
 		return ""
 	}
 	if b := root.Child(root.NS, "body"); b != nil {

@@ -36,7 +36,12 @@ type Stanza struct {
 	Error    *Error // of a stanza of type error, or of a stream error or SASL failure
 	Summary  string // one line in words, without control characters
 	Generic  bool   // the summary knows no more than names: payload, XEP
+
+	root *Node
 }
+
+// Root returns the element that was parsed, nil when there is none.
+func (s *Stanza) Root() *Node { return s.root }
 
 // A Payload is a child of a stanza, or a nonza itself.
 type Payload struct {
@@ -69,6 +74,7 @@ func Parse(f decode.Frame) Stanza {
 			s.Summary = fmt.Sprintf("%s, %d bytes", orElse(s.Name, "element"), len(f.Raw))
 			break
 		}
+		s.root = root
 		s.read(root)
 		s.Summary = s.words(root)
 		if f.Part == decode.First {
@@ -229,8 +235,25 @@ func route(from, to string) string {
 
 // quote puts text of at most n characters in quotes, the rest as ….
 func quote(s string, n int) string {
-	s = s[:min(len(s), 8*n)] // more than n characters, whatever white space is left out
-	return `"` + clean(strings.Join(strings.Fields(s), " "), n) + `"`
+	b := make([]byte, 1, min(len(s), 4*n)+8)
+	b[0] = '"'
+	gap := false
+	for _, r := range s {
+		if r == ' ' || r == '\n' || r == '\t' || r == '\r' {
+			gap = len(b) > 1
+			continue
+		}
+		if n <= 0 {
+			b = append(b, "…"...)
+			break
+		}
+		if gap {
+			b, n, gap = append(b, ' '), n-1, false
+		}
+		n--
+		b = utf8.AppendRune(b, r)
+	}
+	return clean(string(append(b, '"')), len(b)+1)
 }
 
 // clean cuts s to n characters and makes what could drive a terminal, or turn

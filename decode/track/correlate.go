@@ -22,8 +22,8 @@ func (t *Tracker) queries(c *Conn, in Frame) {
 	if len(s.Payloads) == 0 || family(s.Payloads[0].NS) != "urn:xmpp:mam" {
 		return
 	}
-	root, err := stanza.Tree(in.Frame)
-	if err != nil || len(root.Children) == 0 {
+	root := s.Root()
+	if root == nil || len(root.Children) == 0 {
 		return
 	}
 	if in.Dir == CS && s.Type == "set" && root.Children[0].Name == "query" {
@@ -45,8 +45,8 @@ func (t *Tracker) correlate(c *Conn, in Frame, f *Facts) {
 		}
 		return
 	}
-	root, err := stanza.Tree(in.Frame)
-	if err != nil {
+	root := s.Root()
+	if root == nil {
 		return
 	}
 	if s.Type == "error" && s.ID != "" {

@@ -207,8 +207,8 @@ func (t *Tracker) bind(c *Conn, in Frame) {
 	if in.Dir != SC || s.Type != "result" || len(s.Payloads) == 0 || s.Payloads[0].NS != nsBind {
 		return
 	}
-	root, err := stanza.Tree(in.Frame)
-	if err != nil {
+	root := s.Root()
+	if root == nil {
 		return
 	}
 	if j := root.Child(nsBind, "bind").Child(nsBind, "jid"); j != nil {

@@ -314,8 +314,8 @@ func (t *Tracker) element(c *Conn, in Frame, f *Facts) {
 }
 
 func (t *Tracker) nonza(c *Conn, in Frame, f *Facts) {
-	root, err := stanza.Tree(in.Frame)
-	if err != nil {
+	root := in.Stanza.Root()
+	if root == nil {
 		return
 	}
 	switch root.NS {
