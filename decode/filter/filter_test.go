@@ -107,6 +107,20 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+func TestRequired(t *testing.T) {
+	for source, want := range map[string]string{
+		"/message/body": "message body", "//roster:item[@jid='c@d']": "item jid", "//a[text()='x' and @b]": "a b", "//a | //b": "", "//a[not(b)]": "", "//a[@b or @c]": "", "ancestor::x/y": "x y", "count(//a) > 1": "",
+	} {
+		var got []string
+		for _, n := range required(source) {
+			got = append(got, string(n))
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %q, want %q", source, got, want)
+		}
+	}
+}
+
 func TestErrors(t *testing.T) {
 	for _, c := range []struct {
 		source, msg, hint string

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -33,7 +34,13 @@ func xpathMatcher(source string) (func(*Subject) bool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("xpath(%q): %w (prefixes: %s)", source, err, strings.Join(slices.Sorted(maps.Keys(prefixesOf)), " "))
 	}
+	names := required(source)
 	return func(s *Subject) bool {
+		for _, n := range names {
+			if !bytes.Contains(s.Frame.Raw, n) {
+				return false
+			}
+		}
 		if s.Frame.Kind != decode.Element || s.Frame.Part != decode.Whole || s.Frame.Err != nil && s.Frame.Err.Hard() {
 			return false
 		}
@@ -54,6 +61,32 @@ func xpathMatcher(source string) (func(*Subject) bool, error) {
 		return false
 	}, nil
 }
+
+// required returns the names of elements and attributes without which the
+// expression selects nothing; none when it has an alternative or a negation.
+func required(source string) [][]byte {
+	plain := quotedText.ReplaceAllString(source, "''")
+	for _, s := range []string{"|", " or ", "not(", "count(", "boolean(", "!="} {
+		if strings.Contains(plain, s) {
+			return nil
+		}
+	}
+	var out [][]byte
+	for _, m := range xpathName.FindAllStringSubmatchIndex(plain, -1) {
+		name := plain[m[2]:m[3]]
+		rest := strings.TrimLeft(plain[m[3]:], " ")
+		if strings.HasPrefix(rest, "(") || strings.HasPrefix(rest, ":") || name == "and" || name == "div" || name == "mod" {
+			continue
+		}
+		out = append(out, []byte(name))
+	}
+	return out
+}
+
+var (
+	quotedText = regexp.MustCompile(`'[^']*'|"[^"]*"`)
+	xpathName  = regexp.MustCompile(`([A-Za-z_][A-Za-z0-9_.-]*)`)
+)
 
 // compileXPath turns what the library panics with into an error.
 func compileXPath(source string, bound map[string]string) (e *xpath.Expr, err error) {
