@@ -85,6 +85,7 @@ type details struct {
 	Payloads []stanza.Payload `json:"payloads"`
 	Findings []track.Finding  `json:"findings"`
 	Related  []track.Relation `json:"related"`
+	Later    []track.Relation `json:"later"` // what points here
 	XML      []token          `json:"xml"`
 	Sent     []token          `json:"sent,omitempty"`
 	Cut      int              `json:"cut,omitempty"` // bytes that are not shown
@@ -271,8 +272,14 @@ func rowOf(e *timeline.Entry) row {
 	return r
 }
 
+// inverse says a relation from the other end.
+var inverse = map[string]string{
+	track.Answers: "answered by", track.Acks: "acknowledged by", track.Resends: "sent again as", track.Carbon: "carbon in", track.Archived: "in the archive as", track.Receipt: "receipt in",
+	track.Marks: "marked by", track.Corrects: "corrected by", track.Replies: "reply in", track.Reacts: "reaction in", track.Refuses: "refused by", track.Login: "goes on in",
+}
+
 func (s *Server) entry(n int) details {
-	d := details{Op: "entry", Row: row{N: n}, Fields: [][2]string{}, Payloads: []stanza.Payload{}, XML: []token{}, Findings: []track.Finding{}, Related: []track.Relation{}}
+	d := details{Op: "entry", Row: row{N: n}, Fields: [][2]string{}, Payloads: []stanza.Payload{}, XML: []token{}, Findings: []track.Finding{}, Related: []track.Relation{}, Later: []track.Relation{}}
 	entries, err := s.Source.Entries(n, 1)
 	if err != nil {
 		d.Error = err.Error()
@@ -303,6 +310,9 @@ func (s *Server) entry(n int) details {
 	field("hint", e.Event.Hint)
 	d.Findings = append(d.Findings, e.Facts.Findings...)
 	d.Related = append(d.Related, e.Facts.Related...)
+	for _, r := range e.Later {
+		d.Later = append(d.Later, track.Relation{Kind: inverse[r.Kind], N: r.N})
+	}
 	if e.Dir == "" {
 		return d
 	}

@@ -26,7 +26,8 @@ type Index struct {
 	mu      sync.Mutex
 	entries []place
 	headers [][]byte
-	odd     map[int]*Entry // entries, by number, of which more is kept: changed, broken or cut into parts; without Raw
+	odd     map[int]*Entry           // entries, by number, of which more is kept: changed, broken or cut into parts; without Raw
+	later   map[int][]track.Relation // further entries that point to one, by its number
 	conns   int
 	done    bool
 	trouble []string
@@ -43,9 +44,11 @@ type place struct {
 	header    int32 // in Index.headers, from 1; 0 = none
 	latency   float32
 	related   int32 // entry, when there is one relation
+	later     int32 // the first entry that points to this one
 	dir, kind uint8
 	flags     uint8
 	relation  uint8 // index in relations
+	lateness  uint8 // index in relations, of later
 	phase     uint8 // index in phases
 }
 
@@ -62,6 +65,9 @@ var (
 	phases    = []string{"", track.PhaseTCP, track.PhaseStream, track.PhaseTLS, track.PhaseSASL, track.PhaseBind, track.PhaseOnline, track.PhaseClosing, track.PhaseClosed}
 )
 
+// maxLater bounds how many entries are remembered that point to one.
+const maxLater = 50
+
 // Status is how far an index is.
 type Status struct {
 	Len     int      // entries
@@ -77,7 +83,7 @@ func NewIndex(r *record.Reader) (*Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Index{r: r, at: at, odd: make(map[int]*Entry)}, nil
+	return &Index{r: r, at: at, odd: make(map[int]*Entry), later: make(map[int][]track.Relation)}, nil
 }
 
 // Start returns the time to which the times of entries are relative.
@@ -153,6 +159,16 @@ func (x *Index) add(e *Entry) {
 		if p.header == 0 {
 			x.headers = append(x.headers, e.header)
 			p.header = int32(len(x.headers))
+		}
+	}
+	for _, r := range e.Facts.Related {
+		if r.N < 1 || r.N > len(x.entries) {
+			continue
+		}
+		if to := &x.entries[r.N-1]; to.later == 0 {
+			to.later, to.lateness = int32(len(x.entries)+1), uint8(max(0, slices.Index(relations, r.Kind)))
+		} else if l := x.later[r.N]; len(l) < maxLater {
+			x.later[r.N] = append(l, track.Relation{Kind: r.Kind, N: len(x.entries) + 1})
 		}
 	}
 	if e.Edited || e.Verdict != "" || e.Frame.Err != nil || e.Frame.Part != decode.Whole || e.Facts.Findings != nil || len(e.Facts.Related) > 1 {
@@ -252,6 +268,9 @@ func (x *Index) place(n int) (*Entry, place, []byte, bool) {
 	e.Facts.Phase = phases[p.phase]
 	if p.related > 0 {
 		e.Facts.Related = []track.Relation{{Kind: relations[p.relation], N: int(p.related)}}
+	}
+	if p.later > 0 {
+		e.Later = append([]track.Relation{{Kind: relations[p.lateness], N: int(p.later)}}, x.later[n]...)
 	}
 	var header []byte
 	if p.header > 0 {

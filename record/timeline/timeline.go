@@ -46,6 +46,10 @@ type Entry struct {
 
 	Facts track.Facts // what it means together with others
 
+	// Later are the entries that point to this one, as far as they are
+	// known: only an Index knows what comes behind.
+	Later []track.Relation
+
 	Event record.Event // of an entry that is not from a stream
 
 	// Where the entry is in the recording: the event at pos, behind skip of

@@ -9,10 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/xmpplens/xmpplens/decode/track"
 	"github.com/xmpplens/xmpplens/record"
 )
 
@@ -259,6 +261,14 @@ func TestIndex(t *testing.T) {
 		}
 		if g, w := string(got[0].JSON(nil, o)), string(w.JSON(nil, o)); g != w {
 			t.Errorf("entry %d\n got %.400s\nwant %.400s", n, g, w)
+		}
+	}
+	for _, w := range want {
+		for _, r := range w.Facts.Related {
+			got, err := x.Entries(r.N, 1)
+			if err != nil || !slices.Contains(got[0].Later, track.Relation{Kind: r.Kind, N: w.N}) {
+				t.Errorf("entry %d %s %d, which does not know", w.N, r.Kind, r.N)
+			}
 		}
 	}
 	if got, err := x.Entries(len(want), 10); err != nil || len(got) != 1 {

@@ -28,7 +28,7 @@ export class Details {
     this.#panel.hidden = true;
   }
 
-  show({ row, fields, payloads, findings, related, xml, sent, cut, error }) {
+  show({ row, fields, payloads, findings, related, later, xml, sent, cut, error }) {
     this.shown = row.n;
     this.#panel.hidden = false;
     const where = { CS: "client → server", SC: "client ← server" }[row.dir] || row.kind || "";
@@ -39,7 +39,7 @@ export class Details {
     for (const [name, value] of fields) add(name, value);
     if (row.latency) add("latency", `${row.latency} ms`);
     for (const p of payloads) add(p.XEP || "payload", `${p.Name}  ${p.NS}`);
-    for (const r of related || []) {
+    for (const r of [...(related || []), ...(later || [])]) {
       const link = node("button", "link", `#${r.n}`);
       link.onclick = () => this.#go(r.n);
       const dd = node("dd");
