@@ -47,10 +47,12 @@ type Proxy struct {
 	// ServerTLSMax is the highest TLS version on the server leg (a
 	// tls.VersionTLS… constant); 0 = the highest known.
 	ServerTLSMax uint16
-	ClientTLS    session.TLSMode // "" = mirror
-	ServerTLS    session.TLSMode // "" = mirror
-	Mechanisms   []string        // SASL mechanisms offered to clients; empty = all that work
-	MaxFrame     int             // bytes; 0 = decode.DefaultMaxFrame
+	ClientTLSMax uint16            // the same for the client leg
+	ClientTLS    session.TLSMode   // "" = mirror
+	ServerTLS    session.TLSMode   // "" = mirror
+	Accounts     map[string]string // passwords by bare address: logins are done on each leg by itself
+	Mechanisms   []string          // SASL mechanisms offered to clients; empty = all that work
+	MaxFrame     int               // bytes; 0 = decode.DefaultMaxFrame
 	// Grace is how long sessions may end by themselves when Serve is told
 	// to stop, before they are told with a stream close.
 	Grace time.Duration
@@ -172,7 +174,7 @@ func (p *Proxy) each(f func(*conn)) {
 
 func (p *Proxy) sessionConfig(id int) session.Config {
 	cfg := session.Config{
-		Conn: id, ClientTLS: p.ClientTLS, ServerTLS: p.ServerTLS, Mechanisms: p.Mechanisms,
+		Conn: id, ClientTLS: p.ClientTLS, ServerTLS: p.ServerTLS, Mechanisms: p.Mechanisms, Accounts: p.Accounts,
 		ByDomain: p.Upstream.Service, Domain: p.Upstream.Host, MaxFrame: p.MaxFrame,
 	}
 	if p.CA != nil {

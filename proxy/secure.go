@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 
+	"github.com/xdg-go/scram"
 	"golang.org/x/net/idna"
 
 	"github.com/xmpplens/xmpplens/proxy/session"
@@ -40,7 +41,12 @@ func (c *conn) secure(ctx context.Context, e *session.Effect) {
 	l.tls = tc
 	l.wmu.Unlock()
 	l.reader.tls = tc
-	c.handle(ctx, session.Input{On: session.Secured, Leg: e.Leg, TLS: describe(tc.ConnectionState(), check)})
+	state := tc.ConnectionState()
+	info := describe(state, check)
+	if len(c.p.Accounts) > 0 {
+		info.Bindings = c.bindings(e.Leg, state)
+	}
+	c.handle(ctx, session.Input{On: session.Secured, Leg: e.Leg, TLS: info})
 }
 
 var errNoCertificate = errors.New("no certificate for the client")
@@ -65,13 +71,41 @@ func (p *Proxy) certificate(e *session.Effect) *tls.Config {
 	if err != nil {
 		return nil
 	}
+	highest := p.ClientTLSMax
+	if e.Max == tls.VersionName(tls.VersionTLS12) {
+		highest = tls.VersionTLS12
+	}
 	return &tls.Config{
+		MaxVersion:   highest,
 		Certificates: []tls.Certificate{*leaf},
 		NextProtos:   e.ALPN,
 		// A ticket could never be used: the configuration, with its ticket
 		// keys, lives as long as the connection.
 		SessionTicketsDisabled: true,
 	}
+}
+
+// bindings computes the channel bindings of a leg (RFC 5929, RFC 9266).
+func (c *conn) bindings(l session.Leg, state tls.ConnectionState) map[string][]byte {
+	b := make(map[string][]byte)
+	if state.Version >= tls.VersionTLS13 || state.TLSUnique != nil { // TLS 1.2 wants the extended master secret
+		if key, err := state.ExportKeyingMaterial("EXPORTER-Channel-Binding", nil, 32); err == nil {
+			b["tls-exporter"] = key
+		}
+	}
+	if state.Version <= tls.VersionTLS12 && len(state.TLSUnique) > 0 {
+		b["tls-unique"] = state.TLSUnique
+	}
+	peer := state
+	if l == session.Client && c.cert != nil {
+		if own, err := x509.ParseCertificate(c.cert.Certificates[0].Certificate[0]); err == nil {
+			peer.PeerCertificates = []*x509.Certificate{own}
+		}
+	}
+	if cb, err := scram.NewTLSServerEndpointBinding(&peer); err == nil {
+		b["tls-server-end-point"] = cb.Data
+	}
+	return b
 }
 
 // A verdict is what checking the server's certificate found.

@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -208,4 +210,58 @@ func testResumption(t *testing.T, flags ...string) {
 		t.Errorf("%d messages were sent again, five had not arrived; said to be lost: %v", len(want), lost)
 	}
 	t.Logf("sent again: %v\n%s", want, named)
+}
+
+// With the password known, logins that are bound to the channel work, each leg
+// with its own.
+func TestAccount(t *testing.T) {
+	ca, server := prosody(t)
+	passwords := filepath.Join(t.TempDir(), "passwords")
+	if err := os.WriteFile(passwords, []byte("# test accounts\njuliet@"+weak+" capulet\nromeo@"+host+" montague\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := startProxy(t, "--password-file", passwords, "--server-ca", ca.File, server.Addr)
+	out, err := proxytest.Slixmpp(t, p.ca, p.addr, "juliet@"+weak, "capulet", "--to=juliet@"+weak, "--say=bound")
+	if err != nil || !strings.Contains(out, "mechanism SCRAM-SHA-1-PLUS") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if out, err := proxytest.Slixmpp(t, p.ca, p.addr, "romeo@"+host, "montague"); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	p.stop()
+	s := p.show("--show-secrets")
+	if !strings.Contains(s, "SCRAM-SHA-1-PLUS with the server, bound to its channel with tls-unique") || strings.Contains(s, "capulet\n") {
+		t.Error(s)
+	}
+	if found := p.check("error"); found != nil {
+		t.Errorf("%+v", found)
+	}
+	// A password that the client does not have.
+	p = startProxy(t, "--password-file", passwords, "--server-ca", ca.File, server.Addr)
+	if out, err := proxytest.Slixmpp(t, p.ca, p.addr, "romeo@"+host, "wrong"); err == nil {
+		t.Errorf("logged in with a wrong password: %s", out)
+	}
+	p.wait("the client's proof is wrong", p.out.String)
+}
+
+func TestAccountWithEjabberd(t *testing.T) {
+	ca := proxytest.NewCA(t)
+	server := proxytest.StartEjabberd(t, ca, "localhost")
+	server.Register(t, "juliet", "localhost", "capulet")
+	password := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(password, []byte("capulet\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ client, server, mechanism string }{
+		{"1.2", "1.2", "SCRAM-SHA-256-PLUS"},
+		{"1.2", "1.3", "SCRAM-SHA-256-PLUS"},
+		{"1.3", "1.3", "SCRAM-SHA-256"}, // slixmpp binds with tls-unique, which TLS 1.3 does not have
+	} {
+		p := startProxy(t, "--account=juliet@localhost", "--password-file", password, "--client-tls-max="+c.client, "--server-tls-max="+c.server, "--server-ca", ca.File, server.Addr)
+		out, err := proxytest.Slixmpp(t, p.ca, p.addr, "juliet@localhost", "capulet")
+		if err != nil || !strings.Contains(out, "mechanism "+c.mechanism+"\n") {
+			t.Errorf("TLS %s and %s: %v: %s", c.client, c.server, err, out)
+		}
+		p.stop()
+	}
 }

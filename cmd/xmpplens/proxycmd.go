@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/xmpplens/xmpplens/decode/stanza"
 	"github.com/xmpplens/xmpplens/proxy"
 	"github.com/xmpplens/xmpplens/proxy/session"
 	"github.com/xmpplens/xmpplens/record"
@@ -29,8 +30,11 @@ type proxyCmd struct {
 	ServerTLS    string        `name:"server-tls" enum:"mirror,off,starttls,direct" default:"mirror" help:"TLS with the server: ${enum}; mirror = as the client asks."`
 	ServerCA     string        `name:"server-ca" placeholder:"FILE" type:"path" help:"Authorities for the server's certificate (PEM), instead of the system's."`
 	Insecure     bool          `help:"Accept any certificate of the server."`
+	ClientTLSMax string        `name:"client-tls-max" enum:"1.2,1.3," default:"" placeholder:"1.2|1.3" help:"Highest TLS version with the client."`
 	ServerTLSMax string        `name:"server-tls-max" enum:"1.2,1.3," default:"" placeholder:"1.2|1.3" help:"Highest TLS version with the server."`
 	Mechanisms   []string      `placeholder:"LIST" help:"SASL mechanisms that the client is offered, as far as the server has them."`
+	Account      string        `placeholder:"JID" help:"Log in on each leg by itself for this account, whose password is in --password-file."`
+	PasswordFile string        `placeholder:"FILE" type:"path" help:"The password of --account, or lines of address and password for several accounts."`
 	Resolver     string        `placeholder:"ADDR" help:"DNS server for the upstream, instead of the system's."`
 	CADir        string        `name:"ca-dir" placeholder:"DIR" type:"path" help:"Directory of the certificate authority."`
 	Write        string        `short:"w" placeholder:"FILE" type:"path" help:"Keep the recording."`
@@ -100,6 +104,9 @@ func (c *proxyCmd) configure() (*proxy.Proxy, error) {
 		Upstream: up, ClientTLS: session.TLSMode(c.ClientTLS), ServerTLS: session.TLSMode(c.ServerTLS),
 		Insecure: c.Insecure, Mechanisms: c.Mechanisms, Grace: c.Grace,
 	}
+	if c.ClientTLSMax == "1.2" {
+		p.ClientTLSMax = tls.VersionTLS12
+	}
 	if c.ServerTLSMax == "1.2" {
 		p.ServerTLSMax = tls.VersionTLS12
 	}
@@ -117,6 +124,9 @@ func (c *proxyCmd) configure() (*proxy.Proxy, error) {
 		}
 		p.ServerCA = pool
 	}
+	if p.Accounts, err = c.accounts(); err != nil {
+		errs = append(errs, err)
+	}
 	if c.Grace < 0 {
 		errs = append(errs, errors.New("--grace is negative"))
 	}
@@ -124,6 +134,50 @@ func (c *proxyCmd) configure() (*proxy.Proxy, error) {
 		return nil, &usageError{errors.Join(errs...), "see xmpplens proxy --help"}
 	}
 	return p, nil
+}
+
+// accounts reads the passwords of --password-file.
+func (c *proxyCmd) accounts() (map[string]string, error) {
+	if c.PasswordFile == "" {
+		if c.Account != "" {
+			return nil, errors.New("--account needs --password-file: a password has no place on the command line")
+		}
+		return nil, nil
+	}
+	b, err := os.ReadFile(c.PasswordFile)
+	if err != nil {
+		return nil, fmt.Errorf("--password-file: %w", err)
+	}
+	out := make(map[string]string)
+	add := func(jid, password string) error {
+		j, err := stanza.ParseJID(jid)
+		if err != nil || j.Local == "" {
+			return fmt.Errorf("%q is no address of an account", jid)
+		}
+		out[j.Bare().String()] = password
+		return nil
+	}
+	if c.Account != "" {
+		password, _, _ := strings.Cut(string(b), "\n")
+		if err := add(c.Account, strings.TrimSuffix(password, "\r")); err != nil {
+			return nil, fmt.Errorf("--account: %w", err)
+		}
+		return out, nil
+	}
+	for i, line := range strings.Split(string(b), "\n") {
+		line = strings.TrimSuffix(line, "\r")
+		if strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		jid, password, ok := strings.Cut(line, " ")
+		if !ok {
+			return nil, fmt.Errorf("--password-file: line %d of %s has no address and password with a blank between them; with --account the file holds one password", i+1, c.PasswordFile)
+		}
+		if err := add(jid, password); err != nil {
+			return nil, fmt.Errorf("--password-file: line %d of %s: %w", i+1, c.PasswordFile, err)
+		}
+	}
+	return out, nil
 }
 
 // interruptible returns a context that the first SIGINT or SIGTERM ends; the

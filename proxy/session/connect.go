@@ -109,6 +109,11 @@ func (s *Session) certify(alpn string) {
 	}
 	s.asksCert = false
 	e := Effect{Do: Certificate, Leg: Client, Name: s.domain()}
+	if len(s.cfg.Accounts) > 0 {
+		// The client finds the kinds of channel binding that the server
+		// has in mind: tls-unique is of TLS 1.2, tls-exporter of 1.3.
+		e.Max = s.version
+	}
 	if s.direct && s.sni != "" {
 		e.Name = s.sni
 	}
@@ -129,6 +134,10 @@ func (s *Session) secured(l Leg, t TLS) {
 	h := s.half(l.Receives())
 	h.dec.Reset(h.off)
 	s.decl[l] = nil
+	s.bindings[l] = t.Bindings
+	if l == Server {
+		s.version = t.Version
+	}
 	if l == Client {
 		return
 	}

@@ -72,6 +72,12 @@ func (s *Session) editFeatures(f decode.Frame) ([]byte, string) {
 	var x surgery
 	add := ""
 	intercepted := s.tls[Client] == secured || s.tls[Server] == secured
+	s.bindingOffers = nil
+	if b := root.Child(nsBinding, "sasl-channel-binding"); b != nil {
+		for _, c := range b.Children {
+			s.bindingOffers = append(s.bindingOffers, c.Attr("type"))
+		}
+	}
 	offered := false
 	for _, n := range root.Children {
 		switch {
@@ -86,7 +92,10 @@ func (s *Session) editFeatures(f decode.Frame) ([]byte, string) {
 				x.whys = append(x.whys, "starttls removed: --client-tls=off")
 			}
 		case isMechanisms(n):
+			s.offers = readOffer(f).mechanisms
 			s.editMechanisms(n, intercepted, &x)
+		case n.NS == nsBinding && n.Name == "sasl-channel-binding" && intercepted && len(s.cfg.Accounts) > 0 && len(s.bindings[Client]) > 0:
+			s.editBindings(n, &x)
 		case n.NS == nsBinding && n.Name == "sasl-channel-binding" && intercepted:
 			x.cut(n)
 			x.whys = append(x.whys, "sasl-channel-binding removed: no channel binding is the same on both legs (XEP-0440)")
@@ -124,7 +133,7 @@ func (s *Session) editMechanisms(n *stanza.Node, intercepted bool, x *surgery) {
 		case m.Name == "mechanism":
 			name := strings.TrimSpace(m.Text)
 			switch {
-			case intercepted && bound(name):
+			case intercepted && bound(name) && (len(s.cfg.Accounts) == 0 || n.NS != nsSASL || hashOf(name) == nil || len(s.bindings[Client]) == 0):
 				x.cut(m)
 				x.names = append(x.names, name)
 			case len(s.cfg.Mechanisms) > 0 && !slices.ContainsFunc(s.cfg.Mechanisms, func(w string) bool { return strings.EqualFold(w, name) }):
@@ -147,6 +156,16 @@ func (s *Session) editMechanisms(n *stanza.Node, intercepted bool, x *surgery) {
 			hint = fmt.Sprintf("the server offers %s: change --mechanisms", strings.Join(append(x.other, x.names...), ", "))
 		}
 		s.note("error", "no mechanism is left to offer to the client", hint)
+	}
+}
+
+// editBindings leaves the types of channel binding that the client leg has.
+func (s *Session) editBindings(n *stanza.Node, x *surgery) {
+	for _, c := range n.Children {
+		if t := c.Attr("type"); c.Name == "channel-binding" && len(s.bindings[Client][t]) == 0 {
+			x.cut(c)
+			x.whys = append(x.whys, "channel binding with "+t+" removed: the client leg does not have it (XEP-0440)")
+		}
 	}
 }
 

@@ -70,5 +70,5 @@ func (l *login) fromServer(s *Session, f decode.Frame) {
 
 // wayOut is what works where channel binding is in use.
 func (l *login) wayOut() string {
-	return "offer what is not bound to the channel with --mechanisms=PLAIN (where the server allows PLAIN), or try --server-tls-max=1.2 when the server binds with tls-exporter only"
+	return "give the password of a test account with --account=JID --password-file=FILE, offer what is not bound to the channel with --mechanisms=PLAIN (where the server allows PLAIN), or try --server-tls-max=1.2 when the server binds with tls-exporter only"
 }

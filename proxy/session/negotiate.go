@@ -160,9 +160,12 @@ func (s *Session) fromClient(f decode.Frame) {
 		s.drop(record.CS, f, "there is no server to send it to")
 	case is(f, nsTLS, "starttls"):
 		s.clientAsksTLS(f)
+	case s.goesOn(record.CS, f):
 	default:
 		s.login.fromClient(s, f)
-		s.forward(record.CS, f)
+		if !s.reauthenticates(f) {
+			s.forward(record.CS, f)
+		}
 	}
 }
 
@@ -246,6 +249,7 @@ func (s *Session) fromServer(f decode.Frame) {
 		s.fail("the server refused STARTTLS", "use --server-tls=off or --server-tls=direct")
 	case hidden && (f.Kind == decode.Declaration || f.Kind == decode.Whitespace):
 		s.drop(record.SC, f, ownServerWhy)
+	case s.goesOn(record.SC, f):
 	default:
 		s.login.fromServer(s, f)
 		s.forward(record.SC, f)

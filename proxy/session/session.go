@@ -71,6 +71,9 @@ type Config struct {
 	ClientTLS  TLSMode  // "" means Mirror
 	ServerTLS  TLSMode  // "" means Mirror
 	Mechanisms []string // SASL mechanisms that the client is offered; empty = all that work
+	// Accounts are passwords by bare address, in lower case: their logins
+	// are done on each leg by itself.
+	Accounts map[string]string
 	// ByDomain says that the upstream is a domain whose service records
 	// depend on the client's way of TLS: the session then dials when the
 	// client has spoken, not before.
@@ -121,7 +124,10 @@ type Input struct {
 type TLS struct {
 	Version, Cipher, ALPN, Peer string
 	Verified                    bool
-	Problem                     string // why the peer's certificate is not good; it was accepted all the same
+	// Bindings are the channel bindings by type: tls-unique,
+	// tls-server-end-point (RFC 5929), tls-exporter (RFC 9266).
+	Bindings map[string][]byte
+	Problem  string // why the peer's certificate is not good; it was accepted all the same
 }
 
 // Do tells what to carry out.
@@ -150,6 +156,7 @@ type Effect struct {
 	ALPN   []string
 	Direct bool
 	Unread []byte
+	Max    string // of Certificate: the highest TLS version; "" = any
 }
 
 // tlsState is how far TLS is on a leg.
@@ -219,6 +226,13 @@ type Session struct {
 	waitAt       int64  // their offset
 	headerEnd    int64  // offset behind the client's latest header
 	login        login
+
+	reauth        *reauth              // a login that is done on each leg
+	aborts        int                  // logins that the proxy gave up with the server, whose answer is awaited
+	offers        []string             // the server's mechanisms
+	bindingOffers []string             // and its types of channel binding (XEP-0440)
+	bindings      [2]map[string][]byte // by leg
+	version       string               // of TLS on the server leg
 
 	// One Handle's answer while it is built.
 	events []record.Event
