@@ -50,6 +50,8 @@ type Proxy struct {
 	ClientTLSMax uint16            // the same for the client leg
 	ClientTLS    session.TLSMode   // "" = mirror
 	ServerTLS    session.TLSMode   // "" = mirror
+	Kind         string            // "" = c2s, or session.KindComponent
+	Secret       string            // of a component, to check its handshake
 	Accounts     map[string]string // passwords by bare address: logins are done on each leg by itself
 	Mechanisms   []string          // SASL mechanisms offered to clients; empty = all that work
 	MaxFrame     int               // bytes; 0 = decode.DefaultMaxFrame
@@ -174,7 +176,7 @@ func (p *Proxy) each(f func(*conn)) {
 
 func (p *Proxy) sessionConfig(id int) session.Config {
 	cfg := session.Config{
-		Conn: id, ClientTLS: p.ClientTLS, ServerTLS: p.ServerTLS, Mechanisms: p.Mechanisms, Accounts: p.Accounts,
+		Conn: id, ClientTLS: p.ClientTLS, ServerTLS: p.ServerTLS, Mechanisms: p.Mechanisms, Accounts: p.Accounts, Kind: p.Kind, Secret: p.Secret,
 		ByDomain: p.Upstream.Service, Domain: p.Upstream.Host, MaxFrame: p.MaxFrame,
 	}
 	if p.CA != nil {

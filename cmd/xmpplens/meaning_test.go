@@ -265,3 +265,37 @@ func TestAccountWithEjabberd(t *testing.T) {
 		p.stop()
 	}
 }
+
+func TestComponent(t *testing.T) {
+	ca := proxytest.NewCA(t)
+	server := proxytest.StartProsody(t, ca, "localhost", "play.localhost")
+	server.Register(t, "juliet", "localhost", "capulet")
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte(proxytest.ComponentSecret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := startProxy(t, "--kind=component", "--secret-file", secret, server.Component)
+	done := make(chan string, 1)
+	go func() { // ends with the component, which has its own time limit
+		out, err := proxytest.SlixmppComponent(t, p.addr, "play.localhost")
+		done <- fmt.Sprint(out, err)
+	}()
+	p.wait("component handshake accepted", p.out.String)
+	out, err := proxytest.Slixmpp(t, ca.File, server.Addr, "juliet@localhost/balcony", "capulet", "--to=play.localhost", "--say=what light", "--expect=1")
+	if err != nil || !strings.Contains(out, "got you said: what light") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if s := <-done; !strings.Contains(s, "online") || !strings.HasSuffix(s, "<nil>") {
+		t.Errorf("the component: %s", s)
+	}
+	p.stop()
+	s := p.show()
+	for _, want := range []string{"(component) from", "the handshake is right", "handshake hidden", `chat juliet@localhost → play.localhost: "what light"`, `you said: what light`} {
+		if !strings.Contains(s, want) {
+			t.Errorf("no %q in\n%s", want, s)
+		}
+	}
+	if found := p.check("warning"); found != nil {
+		t.Errorf("%+v", found)
+	}
+}

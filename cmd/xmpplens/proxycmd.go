@@ -26,6 +26,8 @@ import (
 type proxyCmd struct {
 	Upstream     string        `arg:"" help:"Where the server is: DOMAIN (SRV look-up), HOST:PORT or tls://HOST:PORT."`
 	Listen       string        `short:"l" default:"127.0.0.1:5222" placeholder:"ADDR" help:"Address for clients (${default})."`
+	Kind         string        `enum:"c2s,component" default:"c2s" help:"Who connects: ${enum}."`
+	SecretFile   string        `placeholder:"FILE" type:"path" help:"The secret of a component, to check its handshake."`
 	ClientTLS    string        `name:"client-tls" enum:"mirror,off,starttls,direct" default:"mirror" help:"TLS with the client: ${enum}; mirror = as the client asks."`
 	ServerTLS    string        `name:"server-tls" enum:"mirror,off,starttls,direct" default:"mirror" help:"TLS with the server: ${enum}; mirror = as the client asks."`
 	ServerCA     string        `name:"server-ca" placeholder:"FILE" type:"path" help:"Authorities for the server's certificate (PEM), instead of the system's."`
@@ -76,9 +78,16 @@ func (c *proxyCmd) Run(s *streams) error {
 	return (&lens{
 		write: c.Write, force: c.Force, web: c.webAddress(), display: c.display, proxy: p, streams: s,
 		greet: func(viewer string) {
-			s.say("xmpplens: clients at %s, server %s", ln.Addr(), p.Upstream)
+			who := "clients"
+			if c.Kind == session.KindComponent {
+				who = "components"
+			}
+			s.say("xmpplens: %s at %s, server %s", who, ln.Addr(), p.Upstream)
 			if viewer != "" {
 				s.say("xmpplens: viewer %s", viewer)
+			}
+			if c.Kind == session.KindComponent {
+				return
 			}
 			s.say("xmpplens: clients must trust %s (xmpplens ca trust)", p.CA.Path())
 		},
@@ -102,7 +111,7 @@ func (c *proxyCmd) configure() (*proxy.Proxy, error) {
 	}
 	p := &proxy.Proxy{
 		Upstream: up, ClientTLS: session.TLSMode(c.ClientTLS), ServerTLS: session.TLSMode(c.ServerTLS),
-		Insecure: c.Insecure, Mechanisms: c.Mechanisms, Grace: c.Grace,
+		Insecure: c.Insecure, Kind: c.Kind, Mechanisms: c.Mechanisms, Grace: c.Grace,
 	}
 	if c.ClientTLSMax == "1.2" {
 		p.ClientTLSMax = tls.VersionTLS12
@@ -123,6 +132,16 @@ func (c *proxyCmd) configure() (*proxy.Proxy, error) {
 			errs = append(errs, fmt.Errorf("--server-ca: %w", err))
 		}
 		p.ServerCA = pool
+	}
+	if c.SecretFile != "" {
+		b, err := os.ReadFile(c.SecretFile)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("--secret-file: %w", err))
+		}
+		p.Secret = strings.TrimRight(string(b), "\r\n")
+		if c.Kind != session.KindComponent {
+			errs = append(errs, errors.New("--secret-file goes with --kind=component"))
+		}
 	}
 	if p.Accounts, err = c.accounts(); err != nil {
 		errs = append(errs, err)

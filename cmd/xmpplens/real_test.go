@@ -87,7 +87,7 @@ func startProxy(t *testing.T, args ...string) *program {
 			t.Logf("xmpplens said\n%s\nand printed\n%.20000s", p.err.String(), p.out.String())
 		}
 	})
-	p.says("clients must trust")
+	p.says(", server ")
 	return p
 }
 

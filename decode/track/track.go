@@ -269,10 +269,14 @@ func (c *Conn) header(in Frame, f *Facts) {
 		c.enter(PhaseStream, in.At)
 	}
 	s := in.Frame.Stream
+	ns, _ := s.Lookup("")
+	if ns == "jabber:component:accept" { // XEP-0114 knows neither versions nor features
+		return
+	}
 	if v := s.Attr("version"); v == "" {
 		f.find(Warning, "stream-version", "the stream header has no version: the peer may not support features, TLS and SASL", "RFC 6120 §4.7.5")
 	}
-	if ns, _ := s.Lookup(""); ns == "" {
+	if ns == "" {
 		f.find(Warning, "stream-namespace", "the stream header declares no default namespace", "RFC 6120 §4.8.2")
 	}
 	switch {
@@ -336,6 +340,15 @@ func (t *Tracker) nonza(c *Conn, in Frame, f *Facts) {
 		t.management(c, in, root, f)
 	case "urn:xmpp:csi:0":
 		c.CSI = root.Name
+	case "jabber:component:accept":
+		switch {
+		case root.Name == "handshake" && in.Dir == CS:
+			c.enter(PhaseSASL, in.At)
+			c.detail("component handshake")
+		case root.Name == "handshake":
+			c.enter(PhaseOnline, in.At)
+			c.detail("component")
+		}
 	case nsStreams:
 		if root.Name == "features" {
 			c.features(in, root)

@@ -127,19 +127,21 @@ func (ca *CA) write(t testing.TB, dir, domain string) (cert, key string) {
 type Prosody struct {
 	Addr   string // clients, clear text and STARTTLS
 	Direct string // clients, direct TLS
-	config string
+	// Component is where components connect; their secret is ComponentSecret.
+	Component string
+	config    string
 }
 
 // StartProsody starts a server for the given hosts, which log in over TLS or in
 // the clear. Those that begin with "tls12." speak TLS 1.2 only, so that Prosody
 // offers them SCRAM with channel binding; those that begin with "sha256." keep
-// passwords for SCRAM-SHA-256.
+// passwords for SCRAM-SHA-256; those that begin with "play." are components.
 func StartProsody(t testing.TB, ca *CA, hosts ...string) *Prosody {
 	t.Helper()
 	prosody := Need(t, "prosody", "prosody prosody-modules lua-unbound")
 	dir := t.TempDir()
-	port, direct := Port(t), Port(t)
-	p := &Prosody{Addr: fmt.Sprintf("127.0.0.1:%d", port), Direct: fmt.Sprintf("127.0.0.1:%d", direct), config: filepath.Join(dir, "prosody.cfg.lua")}
+	port, direct, component := Port(t), Port(t), Port(t)
+	p := &Prosody{Addr: fmt.Sprintf("127.0.0.1:%d", port), Direct: fmt.Sprintf("127.0.0.1:%d", direct), Component: fmt.Sprintf("127.0.0.1:%d", component), config: filepath.Join(dir, "prosody.cfg.lua")}
 	if err := os.Mkdir(filepath.Join(dir, "data"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -148,6 +150,7 @@ func StartProsody(t testing.TB, ca *CA, hosts ...string) *Prosody {
 	fmt.Fprintf(&cfg, `run_as_root = true
 pidfile = %[1]q  data_path = %[2]q  admin_socket = %[3]q
 interfaces = { "127.0.0.1" }
+component_ports = { %[10]d }  component_interfaces = { "127.0.0.1" }
 c2s_ports = { %[4]d }  c2s_direct_tls_ports = { %[5]d }  s2s_ports = {}
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
@@ -157,8 +160,12 @@ certificates = %[6]q
 ssl = { certificate = %[7]q; key = %[8]q }
 c2s_direct_tls_ssl = ssl
 log = { { levels = { min = "info" }, to = "file", filename = %[9]q } }
-`, filepath.Join(dir, "pid"), filepath.Join(dir, "data"), filepath.Join(dir, "sock"), port, direct, dir, cert, key, filepath.Join(dir, "log"))
+`, filepath.Join(dir, "pid"), filepath.Join(dir, "data"), filepath.Join(dir, "sock"), port, direct, dir, cert, key, filepath.Join(dir, "log"), component)
 	for _, h := range hosts {
+		if strings.HasPrefix(h, "play.") {
+			fmt.Fprintf(&cfg, "Component %q\n  component_secret = %q\n", h, ComponentSecret)
+			continue
+		}
 		cert, key := ca.write(t, dir, h)
 		tls := ""
 		if strings.HasPrefix(h, "tls12.") {
@@ -189,6 +196,18 @@ log = { { levels = { min = "info" }, to = "file", filename = %[9]q } }
 	WaitFor(t, p.Addr)
 	WaitFor(t, p.Direct)
 	return p
+}
+
+// ComponentSecret is the secret of the components of StartProsody.
+const ComponentSecret = "sekrit"
+
+//go:embed component.py
+var component []byte
+
+// SlixmppComponent runs a component that answers one message.
+func SlixmppComponent(t testing.TB, addr, jid string) (string, error) {
+	t.Helper()
+	return python(t, "", component, jid, ComponentSecret, addr)
 }
 
 // WaitFor waits until something listens.

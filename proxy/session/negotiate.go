@@ -163,6 +163,7 @@ func (s *Session) fromClient(f decode.Frame) {
 	case s.goesOn(record.CS, f):
 	default:
 		s.login.fromClient(s, f)
+		s.component(record.CS, f)
 		if !s.reauthenticates(f) {
 			s.forward(record.CS, f)
 		}
@@ -220,6 +221,7 @@ func (s *Session) fromServer(f decode.Frame) {
 	switch {
 	case f.Kind == decode.Header:
 		s.serverHeader = append(append([]byte(nil), s.decl[Server]...), f.Raw...)
+		s.serverID = f.Stream.Attr("id")
 		if hidden {
 			s.drop(record.SC, f, ownServerWhy)
 			return
@@ -253,6 +255,7 @@ func (s *Session) fromServer(f decode.Frame) {
 	default:
 		s.login.fromServer(s, f)
 		s.forward(record.SC, f)
+		s.component(record.SC, f)
 	}
 }
 

@@ -53,6 +53,10 @@ func readScript(t *testing.T, path string) script {
 					sc.cfg.ServerTLS = TLSMode(v)
 				case "mechanisms":
 					sc.cfg.Mechanisms = strings.Split(v, ",")
+				case "kind":
+					sc.cfg.Kind = v
+				case "secret":
+					sc.cfg.Secret = v
 				case "by-domain":
 					sc.cfg.ByDomain = true
 				default:

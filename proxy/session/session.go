@@ -71,6 +71,8 @@ type Config struct {
 	ClientTLS  TLSMode  // "" means Mirror
 	ServerTLS  TLSMode  // "" means Mirror
 	Mechanisms []string // SASL mechanisms that the client is offered; empty = all that work
+	// Secret is that of a component, to check its handshake; "" = unknown.
+	Secret string
 	// Accounts are passwords by bare address, in lower case: their logins
 	// are done on each leg by itself.
 	Accounts map[string]string
@@ -232,6 +234,7 @@ type Session struct {
 	offers        []string             // the server's mechanisms
 	bindingOffers []string             // and its types of channel binding (XEP-0440)
 	bindings      [2]map[string][]byte // by leg
+	serverID      string               // of the server's stream
 	version       string               // of TLS on the server leg
 
 	// One Handle's answer while it is built.
