@@ -65,30 +65,44 @@ type Proxy struct {
 	wg    sync.WaitGroup     // one for each connection
 }
 
-// Serve accepts clients from ln until ctx is done. It then closes ln, gives
-// sessions their grace time, ends them and returns when all are gone. The
-// error is nil after an orderly end.
-func (p *Proxy) Serve(ctx context.Context, ln net.Listener) error {
+// Serve accepts clients from the listeners until ctx is done. It then closes
+// them, gives sessions their grace time, ends them and returns when all are
+// gone. The error is nil after an orderly end.
+func (p *Proxy) Serve(ctx context.Context, listeners ...net.Listener) error {
 	if p.Log == nil {
 		return errors.New("proxy: no log to record in")
 	}
-	if p.Upstream.is(ln.Addr()) {
-		return fmt.Errorf("proxy: the upstream %s is the proxy itself: listen on another port", p.Upstream)
+	for _, ln := range listeners {
+		if p.Upstream.is(ln.Addr()) {
+			return fmt.Errorf("proxy: the upstream %s is the proxy itself: listen on another port", p.Upstream)
+		}
 	}
 	p.mu.Lock()
 	if p.conns == nil {
 		p.conns = make(map[*conn]struct{})
 	}
 	p.mu.Unlock()
-	stop := context.AfterFunc(ctx, func() { ln.Close() })
-	defer stop()
 	// Sessions outlive ctx by their grace time.
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	err := p.acceptClients(ctx, work, ln)
-	ln.Close()
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	errs := make([]error, len(listeners))
+	var wg sync.WaitGroup
+	for i, ln := range listeners {
+		stop := context.AfterFunc(ctx, func() { ln.Close() })
+		defer stop()
+		wg.Go(func() { // ends with ctx, or with its listener and then all do
+			errs[i] = p.acceptClients(ctx, work, ln)
+			end()
+		})
+	}
+	wg.Wait()
+	for _, ln := range listeners {
+		ln.Close()
+	}
 	p.endSessions(cancel)
-	return err
+	return errors.Join(errs...)
 }
 
 func (p *Proxy) acceptClients(ctx, work context.Context, ln net.Listener) error {

@@ -278,3 +278,44 @@ func TestLargeStanza(t *testing.T) {
 		t.Error("the recording does not hold the stanza")
 	}
 }
+
+func TestSeveralListeners(t *testing.T) {
+	ln := listenAny(t)
+	socket := filepath.Join(t.TempDir(), "s")
+	// A socket file that a killed proxy left behind.
+	stale, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale.(*net.UnixListener).SetUnlinkOnClose(false)
+	stale.Close()
+	args := []string{"-l", "unix:" + socket, "--client-tls=off", "--server-tls=off", ln.Addr().String()}
+	addrs := [][2]string{{"unix", socket}}
+	if six, err := net.Listen("tcp", "[::1]:0"); err == nil { // not every container has IPv6
+		six.Close()
+		addr := fmt.Sprintf("[::1]:%d", proxytest.Port(t))
+		args = append([]string{"-l", addr}, args...)
+		addrs = append(addrs, [2]string{"tcp", addr})
+	}
+	p := startProxy(t, args...)
+	for _, a := range append(addrs, [2]string{"tcp", p.addr}) {
+		c, err := net.Dial(a[0], a[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(c, open)
+		s, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, len(open))
+		if _, err := io.ReadFull(s, b); err != nil || string(b) != open {
+			t.Errorf("%s: %q, %v", a[1], b, err)
+		}
+		c.Close()
+		s.Close()
+	}
+	if code := p.stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}

@@ -25,7 +25,7 @@ import (
 
 type proxyCmd struct {
 	Upstream     string        `arg:"" help:"Where the server is: DOMAIN (SRV look-up), HOST:PORT or tls://HOST:PORT."`
-	Listen       string        `short:"l" default:"127.0.0.1:5222" placeholder:"ADDR" help:"Address for clients (${default})."`
+	Listen       []string      `short:"l" sep:"none" default:"127.0.0.1:5222" placeholder:"ADDR" help:"Address for clients (${default}), host:port or unix:PATH; may be given several times."`
 	Kind         string        `enum:"c2s,component" default:"c2s" help:"Who connects: ${enum}."`
 	SecretFile   string        `placeholder:"FILE" type:"path" help:"The secret of a component, to check its handshake."`
 	ClientTLS    string        `name:"client-tls" enum:"mirror,off,starttls,direct" default:"mirror" help:"TLS with the client: ${enum}; mirror = as the client asks."`
@@ -66,11 +66,11 @@ func (c *proxyCmd) Run(s *streams) error {
 	if err != nil {
 		return err
 	}
-	ln, err := net.Listen("tcp", c.Listen)
+	listeners, err := c.listen()
 	if err != nil {
-		return &usageError{fmt.Errorf("listen for clients: %w", err), "choose another address with --listen; ports below 1024 need privileges"}
+		return err
 	}
-	defer ln.Close()
+	defer closeAll(listeners)
 	// A closed pipe on stdout must not end the sessions.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := interruptible(s)
@@ -82,7 +82,7 @@ func (c *proxyCmd) Run(s *streams) error {
 			if c.Kind == session.KindComponent {
 				who = "components"
 			}
-			s.say("xmpplens: %s at %s, server %s", who, ln.Addr(), p.Upstream)
+			s.say("xmpplens: %s at %s, server %s", who, strings.Join(c.Listen, ", "), p.Upstream)
 			if viewer != "" {
 				s.say("xmpplens: viewer %s", viewer)
 			}
@@ -91,8 +91,41 @@ func (c *proxyCmd) Run(s *streams) error {
 			}
 			s.say("xmpplens: clients must trust %s (xmpplens ca trust)", p.CA.Path())
 		},
-		serve: func() error { return p.Serve(ctx, ln) },
+		serve: func() error { return p.Serve(ctx, listeners...) },
 	}).run()
+}
+
+// listen opens the addresses of --listen. A socket file that nobody listens on
+// any more is taken over.
+func (c *proxyCmd) listen() ([]net.Listener, error) {
+	var out []net.Listener
+	for i, addr := range c.Listen {
+		network := "tcp"
+		if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+			network, addr = "unix", path
+			if conn, err := net.Dial("unix", path); err == nil {
+				conn.Close()
+			} else if errors.Is(err, syscall.ECONNREFUSED) {
+				os.Remove(path)
+			}
+		}
+		ln, err := net.Listen(network, addr)
+		if err != nil {
+			closeAll(out)
+			return nil, &usageError{fmt.Errorf("listen for clients: %w", err), "choose another address with --listen; ports below 1024 need privileges"}
+		}
+		if network == "tcp" {
+			c.Listen[i] = ln.Addr().String() // the port that 0 became
+		}
+		out = append(out, ln)
+	}
+	return out, nil
+}
+
+func closeAll(listeners []net.Listener) {
+	for _, ln := range listeners {
+		ln.Close()
+	}
 }
 
 func (c *proxyCmd) webAddress() string {
