@@ -15,6 +15,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -47,14 +48,17 @@ type Proxy struct {
 	// ServerTLSMax is the highest TLS version on the server leg (a
 	// tls.VersionTLS… constant); 0 = the highest known.
 	ServerTLSMax uint16
-	ClientTLSMax uint16            // the same for the client leg
-	ClientTLS    session.TLSMode   // "" = mirror
-	ServerTLS    session.TLSMode   // "" = mirror
-	Kind         string            // "" = c2s, or session.KindComponent
-	Secret       string            // of a component, to check its handshake
-	Accounts     map[string]string // passwords by bare address: logins are done on each leg by itself
-	Mechanisms   []string          // SASL mechanisms offered to clients; empty = all that work
-	MaxFrame     int               // bytes; 0 = decode.DefaultMaxFrame
+	ClientTLSMax uint16          // the same for the client leg
+	ClientTLS    session.TLSMode // "" = mirror
+	ServerTLS    session.TLSMode // "" = mirror
+	// Certificate is shown to clients instead of one that CA makes: the
+	// server's own, with its key.
+	Certificate *tls.Certificate
+	Kind        string            // "" = c2s, or session.KindComponent
+	Secret      string            // of a component, to check its handshake
+	Accounts    map[string]string // passwords by bare address: logins are done on each leg by itself
+	Mechanisms  []string          // SASL mechanisms offered to clients; empty = all that work
+	MaxFrame    int               // bytes; 0 = decode.DefaultMaxFrame
 	// Grace is how long sessions may end by themselves when Serve is told
 	// to stop, before they are told with a stream close.
 	Grace time.Duration
@@ -190,7 +194,7 @@ func (p *Proxy) each(f func(*conn)) {
 
 func (p *Proxy) sessionConfig(id int) session.Config {
 	cfg := session.Config{
-		Conn: id, ClientTLS: p.ClientTLS, ServerTLS: p.ServerTLS, Mechanisms: p.Mechanisms, Accounts: p.Accounts, Kind: p.Kind, Secret: p.Secret,
+		Conn: id, ClientTLS: p.ClientTLS, ServerTLS: p.ServerTLS, Mechanisms: p.Mechanisms, Accounts: p.Accounts, Kind: p.Kind, Secret: p.Secret, OwnCertificate: p.Certificate != nil,
 		ByDomain: p.Upstream.Service, Domain: p.Upstream.Host, MaxFrame: p.MaxFrame,
 	}
 	if p.CA != nil {

@@ -64,12 +64,15 @@ func (c *conn) answerHello(ctx context.Context, hello *tls.ClientHelloInfo) (*tl
 
 // certificate makes the configuration of the client leg.
 func (p *Proxy) certificate(e *session.Effect) *tls.Config {
-	if p.CA == nil {
-		return nil
-	}
-	leaf, err := p.CA.Leaf(e.Name)
-	if err != nil {
-		return nil
+	leaf := p.Certificate
+	if leaf == nil {
+		if p.CA == nil {
+			return nil
+		}
+		var err error
+		if leaf, err = p.CA.Leaf(e.Name); err != nil {
+			return nil
+		}
 	}
 	highest := p.ClientTLSMax
 	if e.Max == tls.VersionName(tls.VersionTLS12) {

@@ -30,6 +30,8 @@ type proxyCmd struct {
 	SecretFile   string        `placeholder:"FILE" type:"path" help:"The secret of a component, to check its handshake."`
 	ClientTLS    string        `name:"client-tls" enum:"mirror,off,starttls,direct" default:"mirror" help:"TLS with the client: ${enum}; mirror = as the client asks."`
 	ServerTLS    string        `name:"server-tls" enum:"mirror,off,starttls,direct" default:"mirror" help:"TLS with the server: ${enum}; mirror = as the client asks."`
+	Cert         string        `placeholder:"FILE" type:"path" help:"The server's own certificate (PEM, with its chain), shown to clients instead of one of the proxy's authority."`
+	Key          string        `placeholder:"FILE" type:"path" help:"The key of --cert (PEM)."`
 	ServerCA     string        `name:"server-ca" placeholder:"FILE" type:"path" help:"Authorities for the server's certificate (PEM), instead of the system's."`
 	Insecure     bool          `help:"Accept any certificate of the server."`
 	ClientTLSMax string        `name:"client-tls-max" enum:"1.2,1.3," default:"" placeholder:"1.2|1.3" help:"Highest TLS version with the client."`
@@ -86,7 +88,7 @@ func (c *proxyCmd) Run(s *streams) error {
 			if viewer != "" {
 				s.say("xmpplens: viewer %s", viewer)
 			}
-			if c.Kind == session.KindComponent {
+			if c.Kind == session.KindComponent || p.Certificate != nil {
 				return
 			}
 			s.say("xmpplens: clients must trust %s (xmpplens ca trust)", p.CA.Path())
@@ -165,6 +167,15 @@ func (c *proxyCmd) configure() (*proxy.Proxy, error) {
 			errs = append(errs, fmt.Errorf("--server-ca: %w", err))
 		}
 		p.ServerCA = pool
+	}
+	if (c.Cert == "") != (c.Key == "") {
+		errs = append(errs, errors.New("--cert and --key go together"))
+	} else if c.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("--cert, --key: %w", err))
+		}
+		p.Certificate = &pair
 	}
 	if c.SecretFile != "" {
 		b, err := os.ReadFile(c.SecretFile)

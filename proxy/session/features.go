@@ -96,6 +96,13 @@ func (s *Session) editFeatures(f decode.Frame) ([]byte, string) {
 			s.editMechanisms(n, intercepted, &x)
 		case n.NS == nsBinding && n.Name == "sasl-channel-binding" && intercepted && len(s.cfg.Accounts) > 0 && len(s.bindings[Client]) > 0:
 			s.editBindings(n, &x)
+		case n.NS == nsBinding && n.Name == "sasl-channel-binding" && intercepted && s.cfg.OwnCertificate:
+			for _, c := range n.Children {
+				if t := c.Attr("type"); c.Name == "channel-binding" && t != endPoint {
+					x.cut(c)
+					x.whys = append(x.whys, "channel binding with "+t+" removed: only the certificate is the same on both legs (XEP-0440)")
+				}
+			}
 		case n.NS == nsBinding && n.Name == "sasl-channel-binding" && intercepted:
 			x.cut(n)
 			x.whys = append(x.whys, "sasl-channel-binding removed: no channel binding is the same on both legs (XEP-0440)")
@@ -133,6 +140,9 @@ func (s *Session) editMechanisms(n *stanza.Node, intercepted bool, x *surgery) {
 		case m.Name == "mechanism":
 			name := strings.TrimSpace(m.Text)
 			switch {
+			case intercepted && bound(name) && s.cfg.OwnCertificate && n.NS == nsSASL:
+				// Passed on: with tls-server-end-point it works.
+				left++
 			case intercepted && bound(name) && (len(s.cfg.Accounts) == 0 || n.NS != nsSASL || hashOf(name) == nil || len(s.bindings[Client]) == 0):
 				x.cut(m)
 				x.names = append(x.names, name)
@@ -158,6 +168,10 @@ func (s *Session) editMechanisms(n *stanza.Node, intercepted bool, x *surgery) {
 		s.note("error", "no mechanism is left to offer to the client", hint)
 	}
 }
+
+// endPoint is the channel binding that is made of the server's certificate only
+// (RFC 5929 §4).
+const endPoint = "tls-server-end-point"
 
 // editBindings leaves the types of channel binding that the client leg has.
 func (s *Session) editBindings(n *stanza.Node, x *surgery) {

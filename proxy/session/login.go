@@ -48,6 +48,11 @@ func (l *login) fromClient(s *Session, f decode.Frame) {
 			l.gs2 = b[0]
 		}
 	}
+	if kind, ok := strings.CutPrefix(initialText(initial), "p="); ok && s.cfg.OwnCertificate {
+		if kind, _, _ = strings.Cut(kind, ","); kind != endPoint {
+			s.note("warning", "the client binds its login to the TLS channel with "+kind+", which differs on the two legs; only "+endPoint+" is the same with --cert", "make the client use "+endPoint+", or use --account and --password-file")
+		}
+	}
 	if bound(l.mechanism) && l.stripped {
 		s.note("warning", "the client logs in with "+l.mechanism+" although it was not offered: the server must refuse it, the TLS channels of the two legs differ", l.wayOut())
 	}
@@ -66,6 +71,12 @@ func (l *login) fromServer(s *Session, f decode.Frame) {
 			s.note("error", "the login failed because of the proxy: "+l.mechanism+" is bound to the TLS channel, which differs on the two legs (RFC 5802 §6)", l.wayOut())
 		}
 	}
+}
+
+// initialText decodes what a login begins with.
+func initialText(initial string) string {
+	b, _ := base64.StdEncoding.DecodeString(strings.TrimSpace(initial))
+	return string(b)
 }
 
 // wayOut is what works where channel binding is in use.

@@ -53,6 +53,8 @@ func readScript(t *testing.T, path string) script {
 					sc.cfg.ServerTLS = TLSMode(v)
 				case "mechanisms":
 					sc.cfg.Mechanisms = strings.Split(v, ",")
+				case "own-certificate":
+					sc.cfg.OwnCertificate = true
 				case "kind":
 					sc.cfg.Kind = v
 				case "secret":

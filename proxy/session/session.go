@@ -71,6 +71,9 @@ type Config struct {
 	ClientTLS  TLSMode  // "" means Mirror
 	ServerTLS  TLSMode  // "" means Mirror
 	Mechanisms []string // SASL mechanisms that the client is offered; empty = all that work
+	// OwnCertificate says that the client leg shows the server's own
+	// certificate: what is bound to it is the same on both legs.
+	OwnCertificate bool
 	// Secret is that of a component, to check its handshake; "" = unknown.
 	Secret string
 	// Accounts are passwords by bare address, in lower case: their logins
