@@ -75,6 +75,10 @@ func (s *Session) flush() {
 	s.waitServer = false
 	if b := s.waiting; len(b) > 0 {
 		s.waiting = nil
+		if s.delayed {
+			s.delayed = false
+			s.notes = append(s.notes, record.Event{E: record.EventVerdict, D: record.CS, O: s.waitAt, Verdict: "passed", By: "proxy"})
+		}
 		s.send(Server, b)
 	}
 }

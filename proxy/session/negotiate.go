@@ -130,6 +130,12 @@ func (s *Session) forward(d record.Dir, f decode.Frame) {
 		if len(s.waiting) == 0 {
 			s.waitAt = f.Offset
 		}
+		if s.opened && !s.delayed {
+			// What the proxy itself still has to say on the server leg
+			// goes first.
+			s.delayed = true
+			s.event(record.Event{E: record.EventHold, D: record.CS, O: f.Offset, N: int64(len(f.Raw)), By: "proxy"})
+		}
 		s.waiting = append(s.waiting, f.Raw...)
 		return
 	}

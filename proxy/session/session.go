@@ -229,6 +229,7 @@ type Session struct {
 	holding      bool   // proceed waits for its verdict
 	waiting      []byte // CS bytes held while waitServer or not connected
 	waitAt       int64  // their offset
+	delayed      bool   // they are recorded as held
 	headerEnd    int64  // offset behind the client's latest header
 	login        login
 

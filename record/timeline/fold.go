@@ -240,6 +240,18 @@ func (f *Folder) mean(e *Entry) {
 
 // give hands an entry out, or lets it wait behind one that is held.
 func (f *Folder) give(h *half, e *Entry, emit func(*Entry)) {
+	if e.Injected && len(h.queue) > 0 {
+		// It goes before the bytes at its offset, which are held.
+		at := slices.IndexFunc(h.queue, func(q *Entry) bool { return q.Offset >= e.Offset })
+		if at == 0 {
+			f.out(e, emit)
+			return
+		}
+		if at > 0 {
+			h.queue = slices.Insert(h.queue, at, e.Clone())
+			return
+		}
+	}
 	if len(h.queue) > 0 || h.hold != nil && e.Offset >= h.hold.O {
 		h.queue = append(h.queue, e.Clone())
 		return

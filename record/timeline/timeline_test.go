@@ -225,6 +225,22 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// What is injected before bytes that are held goes before them, though they came
+// first.
+func TestInjectedBeforeHeld(t *testing.T) {
+	o := int64(len(header))
+	var got []string
+	for _, e := range read(t, write(t, data(record.CS, header), record.Event{C: 1, E: record.EventHold, D: record.CS, O: o, N: 4}, data(record.CS, "<a/><b/>"),
+		record.Event{C: 1, E: record.EventInject, D: record.CS, O: o + 4, Data: []byte("<y/>"), HasData: true},
+		record.Event{C: 1, E: record.EventInject, D: record.CS, O: o, Data: []byte("<x/>"), HasData: true},
+		record.Event{C: 1, E: record.EventVerdict, D: record.CS, O: o, Verdict: "passed"})) {
+		got = append(got, string(e.Frame.Name))
+	}
+	if s := strings.Join(got, " "); s != "stream x a y b" {
+		t.Errorf("order %s", s)
+	}
+}
+
 func index(t testing.TB, path string) *Index {
 	t.Helper()
 	r, err := record.Open(path)

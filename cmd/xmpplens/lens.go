@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+
+	"github.com/xmpplens/xmpplens/proxy"
+	"github.com/xmpplens/xmpplens/record"
+	"github.com/xmpplens/xmpplens/record/timeline"
+	"github.com/xmpplens/xmpplens/web"
+)
+
+// A lens is a proxy with everything that looks on: the log, the console, the
+// viewer.
+type lens struct {
+	write   string
+	force   bool
+	web     string // address of the viewer, "" = none
+	display display
+	proxy   *proxy.Proxy
+	streams *streams
+	greet   func(viewer string) // when everything listens
+	serve   func() error        // runs the proxy until it ends
+	quiet   bool                // no closing line about keeping a recording
+}
+
+func (l *lens) run() error {
+	if _, err := l.display.check(); err != nil {
+		return err
+	}
+	log, err := l.open()
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	l.proxy.Log = log
+
+	var wg sync.WaitGroup
+	viewer, closeViewer, err := l.startViewer(log, &wg)
+	if err != nil {
+		return err
+	}
+	var count tally
+	wg.Go(func() { l.printEntries(log, &count) })
+	wg.Go(func() { l.watchLog(log) })
+	l.greet(viewer)
+
+	err = l.serve()
+	stopped := log.Err()
+	log.Close() // readers come to their end
+	closeViewer()
+	wg.Wait()
+	l.sum(&count)
+	if err != nil {
+		return err
+	}
+	if stopped != nil {
+		return fmt.Errorf("the recording is not complete: %w", stopped)
+	}
+	return nil
+}
+
+func (l *lens) open() (*record.Log, error) {
+	o := record.Options{Force: l.force, Tool: version()}
+	if l.write == "" {
+		return record.CreateTemp(o)
+	}
+	return record.Create(l.write, o)
+}
+
+// startViewer serves the live viewer.
+func (l *lens) startViewer(log *record.Log, wg *sync.WaitGroup) (url string, end func(), err error) {
+	if l.web == "" {
+		return "", func() {}, nil
+	}
+	ln, err := net.Listen("tcp", l.web)
+	if err != nil {
+		return "", nil, &usageError{fmt.Errorf("listen for the viewer: %w", err), "choose another address with --web=ADDR (port 0 takes a free one), or leave the viewer out with --no-web"}
+	}
+	index, err := timeline.NewIndex(log.Reader())
+	if err != nil {
+		ln.Close()
+		return "", nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	srv := &web.Server{Source: index, Title: l.proxy.Upstream.String(), Secrets: l.display.ShowSecrets, Say: l.streams.say}
+	wg.Go(func() { index.Run(ctx) })
+	wg.Go(func() {
+		if err := srv.Serve(ctx, ln); err != nil {
+			l.streams.say("xmpplens: viewer: %v", err)
+		}
+	})
+	return srv.URL(ln.Addr()), cancel, nil
+}
+
+// watchLog says at once when recording stops.
+func (l *lens) watchLog(log *record.Log) {
+	<-log.Stopped()
+	if err := log.Err(); err != nil {
+		l.streams.say("xmpplens: %v\nhint: make room; the traffic goes on, but it is neither recorded nor shown", err)
+	}
+}
+
+// tally counts what the closing line tells.
+type tally struct {
+	conns, stanzas int
+	bytes          int64
+}
+
+func (t *tally) add(e *timeline.Entry) {
+	switch e.Kind {
+	case "open":
+		t.conns++
+	case "message", "presence", "iq":
+		t.stanzas++
+	}
+	if e.Dir != "" && !e.Injected {
+		t.bytes += int64(len(e.Frame.Raw))
+	}
+}
+
+// printEntries pulls from the log until it is closed.
+func (l *lens) printEntries(log *record.Log, count *tally) {
+	r := log.Reader()
+	defer r.Close()
+	con := newConsole(l.streams.stdout, l.display, log.Start())
+	raw := l.display.Format == "raw"
+	var fold timeline.Folder
+	emit := func(e *timeline.Entry) {
+		count.add(e)
+		if !raw {
+			con.print(e)
+		} else if e.Dir != "" && con.err == nil && (con.filter == nil || e.Matches(con.filter)) {
+			con.raw(e)
+		}
+	}
+	for {
+		ev, err := r.Next(context.Background())
+		var stopped *record.StoppedError
+		switch {
+		case err == nil:
+			fold.Add(ev, r.Pos(), emit)
+			if con.err == nil && con.flush() != nil {
+				l.streams.say("xmpplens: printing stopped: %v; the proxy goes on", con.err)
+			}
+			continue
+		case errors.As(err, &stopped):
+			continue // watchLog said it; nothing more comes until the end
+		case !errors.Is(err, io.EOF):
+			l.streams.say("xmpplens: reading the recording back: %v", err)
+		}
+		fold.Finish(emit)
+		con.flush()
+		return
+	}
+}
+
+// sum prints the closing line.
+func (l *lens) sum(t *tally) {
+	where := "keep the next one with -w FILE"
+	if l.write != "" {
+		where = fmt.Sprintf("recording: xmpplens show %s", l.write)
+	}
+	if l.quiet {
+		where = ""
+	}
+	line := []string{plural(t.conns, "connection"), plural(t.stanzas, "stanza"), size(t.bytes)}
+	if where != "" {
+		line = append(line, where)
+	}
+	l.streams.say("xmpplens: %s", strings.Join(line, ", "))
+}
+
+func plural(n int, word string) string {
+	if n != 1 {
+		word += "s"
+	}
+	return fmt.Sprintf("%d %s", n, word)
+}
+
+// size prints bytes in the unit that leaves up to four digits.
+func size(n int64) string {
+	switch {
+	case n < 10_000:
+		return fmt.Sprintf("%d bytes", n)
+	case n < 10_000_000:
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+}
