@@ -103,9 +103,10 @@ func hintOf(err error) string {
 	return ""
 }
 
-// dial connects the server leg. direct asks for TLS from the first byte; the
-// answer says whether the address found is one for that.
-func (p *Proxy) dial(ctx context.Context, direct bool) (net.Conn, bool, error) {
+// Dial connects to the upstream as the server leg is connected. direct asks for
+// TLS from the first byte; the answer says whether the address found is one for
+// that. Only Upstream and Resolver are used.
+func (p *Proxy) Dial(ctx context.Context, direct bool) (net.Conn, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialLimit)
 	defer cancel()
 	u := p.Upstream
@@ -114,7 +115,7 @@ func (p *Proxy) dial(ctx context.Context, direct bool) (net.Conn, bool, error) {
 		return c, u.Direct, err
 	}
 	if direct {
-		targets, err := p.targets(ctx, "xmpps-client")
+		targets, err := p.Targets(ctx, "xmpps-client")
 		if err != nil {
 			return nil, false, err
 		}
@@ -123,7 +124,7 @@ func (p *Proxy) dial(ctx context.Context, direct bool) (net.Conn, bool, error) {
 			return c, true, err
 		}
 	}
-	targets, err := p.targets(ctx, "xmpp-client")
+	targets, err := p.Targets(ctx, "xmpp-client")
 	if err != nil {
 		return nil, false, err
 	}
@@ -134,10 +135,10 @@ func (p *Proxy) dial(ctx context.Context, direct bool) (net.Conn, bool, error) {
 	return c, false, err
 }
 
-// targets returns the addresses of a service of the upstream's domain in the
+// Targets returns the addresses of a service (xmpp-client, xmpps-client) of the upstream's domain in the
 // order in which they are to be tried, by priority and weight (RFC 2782);
 // none when the domain does not have the service in DNS.
-func (p *Proxy) targets(ctx context.Context, service string) ([]string, error) {
+func (p *Proxy) Targets(ctx context.Context, service string) ([]string, error) {
 	_, records, err := p.resolver().LookupSRV(ctx, service, "tcp", p.Upstream.Host)
 	var dns *net.DNSError
 	if errors.As(err, &dns) && dns.IsNotFound {
