@@ -35,6 +35,11 @@ func (c *Conn) syntax(in Frame, f *Facts) {
 		if in.Injected {
 			return
 		}
+		if c.ended[in.Dir] {
+			// A stanza or an acknowledgement that crossed the end.
+			f.find(Note, "stream-ended", "said behind the end of the own stream: nobody reads it", "RFC 6120 §4.4")
+			return
+		}
 		code, ref = "stream-missing", "RFC 6120 §4.1"
 	case decode.CodeIncomplete:
 		code, ref, severity = "xml-cut-short", "RFC 6120 §4.4", Warning

@@ -198,6 +198,7 @@ func TestFindings(t *testing.T) {
 		{"carbon-stranger", []string{carbon("mallory@evil.example")}, []string{carbon("juliet@capulet.example")}},
 		{"mam-unasked", []string{"SC <message><result xmlns='urn:xmpp:mam:2' queryid='q'/></message>"}, []string{"CS <iq type='set' id='1'><query xmlns='urn:xmpp:mam:2' queryid='q'/></iq>", "SC <message><result xmlns='urn:xmpp:mam:2' queryid='q'/></message>"}},
 		{"stream-not-closed", []string{"CS </stream:stream>", "close"}, []string{"CS </stream:stream>", "SC </stream:stream>", "close"}},
+		{"stream-ended", []string{"CS </stream:stream>", "CS <a " + sm + " h='0'/>", "SC </stream:stream>", "close"}, []string{"CS <a " + sm + " h='0'/>", "CS </stream:stream>", "SC </stream:stream>", "close"}},
 		{"sm-h-ahead", slices.Concat(enable, []string{"CS <message/>", "SC <a " + sm + " h='2'/>"}), slices.Concat(enable, []string{"CS <message/>", "SC <a " + sm + " h='1'/>"})},
 		{"sm-h-back", slices.Concat(enable, []string{"CS <message/>", "CS <message/>", "SC <a " + sm + " h='2'/>", "SC <a " + sm + " h='1'/>"}), slices.Concat(enable, []string{"CS <message/>", "SC <a " + sm + " h='1'/>", "SC <a " + sm + " h='1'/>"})},
 		{"sm-missing-h", slices.Concat(enable, []string{"SC <a " + sm + "/>"}), slices.Concat(enable, []string{"SC <a " + sm + " h='0'/>"})},
