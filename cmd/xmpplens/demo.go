@@ -53,6 +53,7 @@ func (c *demoCmd) Run(s *streams) error {
 	}
 	var played error
 	l := &lens{
+		title: "demo",
 		write: c.Write, force: c.Force, web: viewer, display: c.display, proxy: stage.proxy, streams: s, quiet: true,
 		greet: func(url string) {
 			s.say("xmpplens: a conversation of Romeo and Juliet, recorded with two slixmpp clients and a Prosody server,")

@@ -18,6 +18,7 @@ import (
 // A lens is a proxy with everything that looks on: the log, the console, the
 // viewer.
 type lens struct {
+	title   string // of the viewer; "" = the upstream
 	write   string
 	force   bool
 	web     string // address of the viewer, "" = none
@@ -88,7 +89,11 @@ func (l *lens) startViewer(log *record.Log, wg *sync.WaitGroup) (url string, end
 		return "", nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	srv := &web.Server{Source: index, Title: l.proxy.Upstream.String(), Secrets: l.display.ShowSecrets, Say: l.streams.say}
+	title := l.title
+	if title == "" {
+		title = l.proxy.Upstream.String()
+	}
+	srv := &web.Server{Source: index, Title: title, Secrets: l.display.ShowSecrets, Say: l.streams.say}
 	wg.Go(func() { index.Run(ctx) })
 	wg.Go(func() {
 		if err := srv.Serve(ctx, ln); err != nil {
