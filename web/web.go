@@ -8,6 +8,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -160,7 +161,7 @@ func ownHost(host string, addr net.Addr) bool {
 		return false
 	}
 	_, port, err := net.SplitHostPort(addr.String())
-	if err != nil || orElse(u.Port(), "80") != port {
+	if err != nil || cmp.Or(u.Port(), "80") != port {
 		return false
 	}
 	name := u.Hostname()
@@ -173,11 +174,4 @@ func ownHost(host string, addr net.Addr) bool {
 		return ip.Unmap().IsLoopback()
 	}
 	return true
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }

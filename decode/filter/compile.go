@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -97,7 +98,12 @@ func compileBinary(n *ast.BinaryNode) (func(*Subject) bool, bool) {
 	if !ok || !also {
 		return nil, false
 	}
-	switch n.Operator {
+	return compare(n.Operator, a, b)
+}
+
+// compare compares two values of an entry.
+func compare[T cmp.Ordered](operator string, a, b func(*Subject) T) (func(*Subject) bool, bool) {
+	switch operator {
 	case "==":
 		return func(s *Subject) bool { return a(s) == b(s) }, true
 	case "!=":
@@ -139,10 +145,6 @@ func compileText(n *ast.BinaryNode, a func(*Subject) string) (func(*Subject) boo
 		return nil, false
 	}
 	switch n.Operator {
-	case "==":
-		return func(s *Subject) bool { return a(s) == b(s) }, true
-	case "!=":
-		return func(s *Subject) bool { return a(s) != b(s) }, true
 	case "contains":
 		return func(s *Subject) bool { return strings.Contains(a(s), b(s)) }, true
 	case "startsWith":
@@ -150,7 +152,7 @@ func compileText(n *ast.BinaryNode, a func(*Subject) string) (func(*Subject) boo
 	case "endsWith":
 		return func(s *Subject) bool { return strings.HasSuffix(a(s), b(s)) }, true
 	}
-	return nil, false
+	return compare(n.Operator, a, b)
 }
 
 func text(n ast.Node) (func(*Subject) string, bool) {

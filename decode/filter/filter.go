@@ -12,6 +12,7 @@
 package filter
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -63,14 +64,7 @@ func (e *SyntaxError) Error() string {
 
 // Hint is the remedy.
 func (e *SyntaxError) Hint() string {
-	return orElse(e.Help, `for example: iq and type == "get", from.bare == "juliet@capulet.example", slow > 200ms, errors, xep(313)`)
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
+	return cmp.Or(e.Help, `for example: iq and type == "get", from.bare == "juliet@capulet.example", slow > 200ms, errors, xep(313)`)
 }
 
 var (

@@ -5,6 +5,7 @@
 package stanza
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"unicode"
@@ -66,12 +67,12 @@ func Parse(f decode.Frame) Stanza {
 		s.header(f)
 	case decode.Element:
 		if f.Part == decode.Middle || f.Part == decode.Last {
-			s.Summary = fmt.Sprintf("%s goes on, %d bytes", orElse(s.Name, "element"), len(f.Raw))
+			s.Summary = fmt.Sprintf("%s goes on, %d bytes", cmp.Or(s.Name, "element"), len(f.Raw))
 			break
 		}
 		root, err := Tree(f)
 		if err != nil {
-			s.Summary = fmt.Sprintf("%s, %d bytes", orElse(s.Name, "element"), len(f.Raw))
+			s.Summary = fmt.Sprintf("%s, %d bytes", cmp.Or(s.Name, "element"), len(f.Raw))
 			break
 		}
 		s.root = root
@@ -203,18 +204,11 @@ func readError(n *Node, ns string) *Error {
 
 // words of the error: not-allowed (cancel) "text".
 func (e *Error) words() string {
-	w := orElse(e.Condition, "without a condition")
+	w := cmp.Or(e.Condition, "without a condition")
 	if e.Text != "" {
 		w += " " + quote(e.Text, 80)
 	}
 	return w
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }
 
 // short is an address without its resource.

@@ -160,8 +160,6 @@ func scramMask(s string) (string, bool) {
 			return "", false
 		}
 		switch f[0] {
-		case 'p', 'v':
-			fields[i] = f[:2] + "hidden"
 		case 'n', 'r', 's', 'i', 'c', 'a', 'm', 'e', 'd', 'h', 't':
 		default:
 			fields[i] = f[:2] + "hidden"

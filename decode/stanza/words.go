@@ -1,8 +1,11 @@
 package stanza
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
+
+	"github.com/xmpplens/xmpplens/decode/xep"
 )
 
 // words says in one line what an element is about.
@@ -34,7 +37,7 @@ func join(parts ...string) string {
 }
 
 func (s *Stanza) message(n *Node) string {
-	kind := orElse(s.Type, "normal")
+	kind := cmp.Or(s.Type, "normal")
 	from := s.From
 	who := route(from, s.To)
 	if kind == "groupchat" {
@@ -88,7 +91,7 @@ func (s *Stanza) content(n *Node, depth int) string {
 			inner := fwd.Child("", "message")
 			text := ""
 			if inner != nil {
-				text = join(orElse(inner.Attr("type"), "message"), route(inner.Attr("from"), inner.Attr("to"))) + after(": ", s.content(inner, depth+1))
+				text = join(cmp.Or(inner.Attr("type"), "message"), route(inner.Attr("from"), inner.Attr("to"))) + after(": ", s.content(inner, depth+1))
 			}
 			switch {
 			case strings.HasPrefix(c.NS, "urn:xmpp:carbons:"):
@@ -120,10 +123,7 @@ func (s *Stanza) content(n *Node, depth int) string {
 // part says what a child of a message is, "" where it does not matter in one
 // line.
 func part(c, message *Node) string {
-	base := c.NS
-	if at := strings.LastIndexByte(base, ':'); at > 0 && strings.Trim(base[at+1:], "0123456789") == "" {
-		base = base[:at]
-	}
+	base := xep.Family(c.NS)
 	switch {
 	case c.Name == "subject" && c.NS == message.NS:
 		return "subject " + quote(c.Text, 80)
@@ -284,7 +284,7 @@ func (s *Stanza) presence(n *Node) string {
 		}
 		w := join("presence", from.Resource, what, from.Bare().String())
 		if i := muc.Child("", "item"); i != nil {
-			w += fmt.Sprintf(", %s and %s", orElse(i.Attr("role"), "no role"), orElse(i.Attr("affiliation"), "no affiliation"))
+			w += fmt.Sprintf(", %s and %s", cmp.Or(i.Attr("role"), "no role"), cmp.Or(i.Attr("affiliation"), "no affiliation"))
 		}
 		return w + after(", ", statuses(muc))
 	}
@@ -292,13 +292,13 @@ func (s *Stanza) presence(n *Node) string {
 		j := SplitJID(s.To)
 		return join("presence joins", j.Bare().String(), "as", j.Resource)
 	}
-	what := orElse(s.Type, "available")
+	what := cmp.Or(s.Type, "available")
 	status := ""
 	for _, c := range n.Children {
 		switch {
 		case c.NS != n.NS:
 		case c.Name == "show" && s.Type == "":
-			what = orElse(strings.TrimSpace(c.Text), what)
+			what = cmp.Or(strings.TrimSpace(c.Text), what)
 		case c.Name == "status" && status == "" && c.Text != "":
 			status = quote(c.Text, 120)
 		}
@@ -413,7 +413,7 @@ func sasl(n *Node, e *Error) string {
 		if c := n.Child(nsSASL2, "initial-response"); c != nil {
 			text = c.Text
 		}
-		return join(v, "login with", orElse(m, "no mechanism"), asUser(m, text)) + inline(n)
+		return join(v, "login with", cmp.Or(m, "no mechanism"), asUser(m, text)) + inline(n)
 	case "challenge", "response", "abort":
 		return v + " " + n.Name
 	case "success":

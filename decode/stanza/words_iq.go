@@ -1,9 +1,12 @@
 package stanza
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"strings"
+
+	"github.com/xmpplens/xmpplens/decode/xep"
 )
 
 // iq says what a request asks for, or what an answer brings.
@@ -12,7 +15,7 @@ func (s *Stanza) iq(n *Node) string {
 	if s.From != "" && s.To != "" {
 		who = " " + who // apart from the words
 	}
-	kind := orElse(s.Type, "without a type")
+	kind := cmp.Or(s.Type, "without a type")
 	if s.Error != nil {
 		what := ""
 		if len(n.Children) > 0 && n.Children[0].Name != "error" {
@@ -29,12 +32,7 @@ func (s *Stanza) iq(n *Node) string {
 // subject names what an iq's payload is about. For results it adds what came.
 func (s *Stanza) subject(c *Node, kind string) string {
 	result := kind == "result"
-	ns := c.NS
-	family := ns
-	if at := strings.LastIndexByte(ns, ':'); at > 0 && strings.Trim(ns[at+1:], "0123456789") == "" {
-		family = ns[:at]
-	}
-	switch family {
+	switch xep.Family(c.NS) {
 	case "jabber:iq:roster":
 		if items := children(c, "item"); len(items) == 1 && kind == "set" {
 			if items[0].Attr("subscription") == "remove" {
@@ -87,7 +85,7 @@ func (s *Stanza) subject(c *Node, kind string) string {
 	case "urn:xmpp:http:upload":
 		if result || c.Name == "slot" {
 			if g := c.Child("", "get"); g != nil {
-				return "upload slot " + orElse(g.Attr("url"), g.Text)
+				return "upload slot " + cmp.Or(g.Attr("url"), g.Text)
 			}
 			return "upload slot"
 		}
@@ -180,7 +178,7 @@ func (s *Stanza) subject(c *Node, kind string) string {
 	case "http://jabber.org/protocol/muc#admin":
 		if items := children(c, "item"); len(items) == 1 && kind == "set" {
 			i := items[0]
-			return join("room admin,", orElse(i.Attr("nick"), i.Attr("jid")), "becomes", orElse(i.Attr("role"), i.Attr("affiliation")))
+			return join("room admin,", cmp.Or(i.Attr("nick"), i.Attr("jid")), "becomes", cmp.Or(i.Attr("role"), i.Attr("affiliation")))
 		}
 		return "room admin" + after(", ", details(c, 0))
 	case "http://jabber.org/protocol/muc#owner":
@@ -188,7 +186,7 @@ func (s *Stanza) subject(c *Node, kind string) string {
 			return "room destroy"
 		}
 		if f := c.Child("jabber:x:data", "x"); f != nil && kind == "set" {
-			return "room configuration, " + orElse(f.Attr("type"), "form")
+			return "room configuration, " + cmp.Or(f.Attr("type"), "form")
 		}
 		return "room configuration"
 	}
@@ -220,7 +218,7 @@ func pubsub(c *Node, result bool) string {
 			return join("items of", node)
 		case "publish-options", "options":
 		default:
-			return join("pubsub", x.Name, orElse(node, details(x, 0)))
+			return join("pubsub", x.Name, cmp.Or(node, details(x, 0)))
 		}
 	}
 	return "pubsub"

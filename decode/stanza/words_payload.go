@@ -1,6 +1,7 @@
 package stanza
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -93,7 +94,7 @@ func omemo(n *Node) string {
 				count1(k)
 			case "key":
 				keys++
-				if v := orElse(k.Attr("prekey"), k.Attr("kex")); v == "true" || v == "1" {
+				if v := cmp.Or(k.Attr("prekey"), k.Attr("kex")); v == "true" || v == "1" {
 					fresh++
 				}
 			}
@@ -102,7 +103,7 @@ func omemo(n *Node) string {
 	w := "encrypted with OMEMO"
 	if h != nil {
 		count1(h)
-		w += fmt.Sprintf(" by device %s for %s", orElse(h.Attr("sid"), "?"), count(keys, "device"))
+		w += fmt.Sprintf(" by device %s for %s", cmp.Or(h.Attr("sid"), "?"), count(keys, "device"))
 		if jids > 0 {
 			w += " of " + count(jids, "account")
 		}
@@ -157,7 +158,7 @@ func form(n *Node) string {
 		}
 		fields++
 	}
-	w := join("form", orElse(n.Attr("type"), "of no type"), kind)
+	w := join("form", cmp.Or(n.Attr("type"), "of no type"), kind)
 	if t := n.Child("", "title"); t != nil && t.Text != "" {
 		w += " " + quote(t.Text, 60)
 	}

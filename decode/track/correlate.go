@@ -1,25 +1,17 @@
 package track
 
 import (
-	"strings"
-
 	"github.com/xmpplens/xmpplens/decode/stanza"
+	"github.com/xmpplens/xmpplens/decode/xep"
 )
 
 // This file finds the entries that belong together beyond iq and stream
 // management: by id, origin-id and stanza-id (XEP-0359).
 
-func family(ns string) string {
-	if at := strings.LastIndexByte(ns, ':'); at > 0 && strings.Trim(ns[at+1:], "0123456789") == "" {
-		return ns[:at]
-	}
-	return ns
-}
-
 // queries remembers the archive queries that are open (XEP-0313 §4).
 func (t *Tracker) queries(c *Conn, in Frame) {
 	s := in.Stanza
-	if len(s.Payloads) == 0 || family(s.Payloads[0].NS) != "urn:xmpp:mam" {
+	if len(s.Payloads) == 0 || xep.Family(s.Payloads[0].NS) != "urn:xmpp:mam" {
 		return
 	}
 	root := s.Root()
@@ -64,7 +56,7 @@ func (t *Tracker) correlate(c *Conn, in Frame, f *Facts) {
 	}
 	copyOf := false
 	for _, x := range root.Children {
-		switch family(x.NS) {
+		switch xep.Family(x.NS) {
 		case "urn:xmpp:carbons":
 			if x.Name != "sent" && x.Name != "received" {
 				continue

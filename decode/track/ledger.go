@@ -1,6 +1,7 @@
 package track
 
 import (
+	"cmp"
 	"fmt"
 	"sort"
 	"time"
@@ -63,7 +64,7 @@ func (l *ledger) iq(c *Conn, in Frame, f *Facts) {
 			return
 		}
 		if in.Dir == SC && !c.fits(r.to, s.From) {
-			f.find(Warning, "iq-wrong-jid", fmt.Sprintf("answered by %s, asked was %s (entry %d): a client must not take this for the answer", orElse(s.From, "the server"), orElse(r.to, "the account"), r.n), "RFC 6120 §8.1.2.1")
+			f.find(Warning, "iq-wrong-jid", fmt.Sprintf("answered by %s, asked was %s (entry %d): a client must not take this for the answer", cmp.Or(s.From, "the server"), cmp.Or(r.to, "the account"), r.n), "RFC 6120 §8.1.2.1")
 			return
 		}
 		delete(l.open[d], s.ID)

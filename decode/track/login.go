@@ -1,6 +1,7 @@
 package track
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"slices"
@@ -192,16 +193,16 @@ func (l *Auth) diagnose(e *stanza.Error) (text, ref string) {
 	const out = "; offer what is not bound with --mechanisms=PLAIN, where the server allows it"
 	switch {
 	case l.GS2 == "p" || strings.HasSuffix(l.Mechanism, "-PLUS"):
-		return fmt.Sprintf("binding mismatch: %s is bound to the TLS channel with %s, and through the proxy client and server have different channels%s%s", l.Mechanism, orElse(l.Binding, "channel binding"), out, said), "RFC 5802 §6"
+		return fmt.Sprintf("binding mismatch: %s is bound to the TLS channel with %s, and through the proxy client and server have different channels%s%s", l.Mechanism, cmp.Or(l.Binding, "channel binding"), out, said), "RFC 5802 §6"
 	case l.GS2 == "y" && binds:
 		return fmt.Sprintf("downgrade detected: the client could bind to the channel and was offered nothing to do so, but the server does offer it and must refuse%s%s", out, said), "RFC 5802 §6"
 	case l.Result == "invalid-mechanism" || len(l.Offered) > 0 && !slices.Contains(l.Offered, l.Mechanism):
-		return fmt.Sprintf("mechanism missing: the client tried %s, the server offers %s; enable one that both know%s", orElse(l.Mechanism, "none"), orElse(strings.Join(l.Offered, ", "), "none"), said), "RFC 6120 §6.5.7"
+		return fmt.Sprintf("mechanism missing: the client tried %s, the server offers %s; enable one that both know%s", cmp.Or(l.Mechanism, "none"), cmp.Or(strings.Join(l.Offered, ", "), "none"), said), "RFC 6120 §6.5.7"
 	}
 	switch l.Result {
 	case "not-authorized":
 		if l.proved {
-			return fmt.Sprintf("wrong password: the server does not accept the proof of %s; or the account does not exist%s", orElse(l.User, "the user"), said), "RFC 6120 §6.5.10"
+			return fmt.Sprintf("wrong password: the server does not accept the proof of %s; or the account does not exist%s", cmp.Or(l.User, "the user"), said), "RFC 6120 §6.5.10"
 		}
 		return "the server refused before a password was proved" + said, "RFC 6120 §6.5.10"
 	case "account-disabled":
@@ -220,11 +221,4 @@ func (l *Auth) diagnose(e *stanza.Error) (text, ref string) {
 		return "the client gave the login up" + said, "RFC 6120 §6.5.1"
 	}
 	return "the login failed with " + l.Result + said, "RFC 6120 §6.5"
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }

@@ -41,9 +41,6 @@ const (
 
 var seed = maphash.MakeSeed()
 
-// smCheck is an enable whose answer is awaited.
-type smCheck struct{ h uint32 }
-
 func parseH(n *stanza.Node) (uint32, bool) {
 	h, err := strconv.ParseUint(strings.TrimSpace(n.Attr("h")), 10, 32)
 	return uint32(h), err == nil
@@ -88,7 +85,7 @@ func (t *Tracker) management(c *Conn, in Frame, root *stanza.Node, f *Facts) {
 		if m := t.sm[root.Attr("previd")]; m != nil {
 			c.manage = m
 			if h, ok := parseH(root); ok {
-				c.pending = append(c.pending, smCheck{h})
+				c.resumeH, c.resuming = h, true
 			}
 		}
 	case "resumed":
@@ -116,9 +113,9 @@ func (t *Tracker) resumed(c *Conn, in Frame, root *stanza.Node, f *Facts) {
 	if h, ok := parseH(root); ok {
 		m.sides[CS].acknowledge(h, f)
 	}
-	if n := len(c.pending); n > 0 {
-		m.sides[SC].acknowledge(c.pending[n-1].h, f)
-		c.pending = nil
+	if c.resuming {
+		m.sides[SC].acknowledge(c.resumeH, f)
+		c.resuming = false
 	}
 	f.Related = nil // too many to be of use
 	for d, who := range []string{"client", "server"} {

@@ -144,7 +144,8 @@ type Conn struct {
 	queries  map[string]bool // archive queries that are open, by id
 	errorIDs [2]map[string]bool
 	obsolete map[string]bool // namespaces that were named already
-	pending  []smCheck
+	resuming bool            // the client has asked to resume
+	resumeH  uint32          // and handled so many of the server's stanzas
 }
 
 // limits are a peer's, of XEP-0478.

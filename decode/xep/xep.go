@@ -58,6 +58,14 @@ func exact(ns string) (Spec, bool) {
 	return table[i].spec, true
 }
 
+// Family returns a namespace without its version: urn:xmpp:sm for urn:xmpp:sm:3.
+func Family(ns string) string {
+	if at := strings.LastIndexByte(ns, ':'); at > 0 && strings.Trim(ns[at+1:], "0123456789") == "" {
+		return ns[:at]
+	}
+	return ns
+}
+
 func digits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
