@@ -117,17 +117,14 @@ type verdict struct{ problem string }
 // clientConfig makes the configuration of the server leg. The certificate is
 // always checked; with Insecure a bad one is reported and accepted.
 func (p *Proxy) clientConfig(e *session.Effect, v *verdict) *tls.Config {
-	name := e.Name
-	if ascii, err := idna.Lookup.ToASCII(name); err == nil {
-		name = ascii
-	}
+	name := ServerName(e.Name)
 	return &tls.Config{
 		ServerName:         name,
 		NextProtos:         e.ALPN,
 		MaxVersion:         p.ServerTLSMax,
 		InsecureSkipVerify: true, // VerifyConnection does it
 		VerifyConnection: func(cs tls.ConnectionState) error {
-			err := verify(cs, name, p.ServerCA)
+			err := Verify(cs, name, p.ServerCA)
 			if err != nil {
 				v.problem = plainReason(err)
 				if p.Insecure {
@@ -139,7 +136,17 @@ func (p *Proxy) clientConfig(e *session.Effect, v *verdict) *tls.Config {
 	}
 }
 
-func verify(cs tls.ConnectionState, name string, roots *x509.CertPool) error {
+// ServerName is a domain as TLS and certificates know it: in ASCII.
+func ServerName(domain string) string {
+	if ascii, err := idna.Lookup.ToASCII(domain); err == nil {
+		return ascii
+	}
+	return domain
+}
+
+// Verify checks the certificate of a server against its name (see ServerName);
+// roots may be nil for the system's.
+func Verify(cs tls.ConnectionState, name string, roots *x509.CertPool) error {
 	opts := x509.VerifyOptions{DNSName: name, Roots: roots, Intermediates: x509.NewCertPool()}
 	if ip := net.ParseIP(name); ip != nil {
 		opts.DNSName = "[" + name + "]" // x509's form for address literals

@@ -39,6 +39,13 @@ type located struct {
 	Conn    int    `json:"conn"`
 	Dir     string `json:"dir"`
 	Summary string `json:"summary"`
+
+	at time.Duration
+}
+
+// sentence is the finding for those who show one line and a place of their own.
+func (f *located) sentence() string {
+	return fmt.Sprintf("entry %d: %s (%s): %s", f.N, f.Text, f.Ref, f.Summary)
 }
 
 func (c *checkCmd) Run(s *streams) error {
@@ -47,29 +54,21 @@ func (c *checkCmd) Run(s *streams) error {
 		return &usageError{err, hintOf(err)}
 	}
 	var found []located
-	type place struct {
-		n int
-		track.Finding
-		at             time.Duration
-		conn           int
-		dir, kind, sum string
-	}
-	var places []place
 	_, header, err := walk(s, c.File, func(e *timeline.Entry) {
 		if len(e.Facts.Findings) == 0 || !e.Matches(chosen) {
 			return
 		}
 		for _, f := range e.Facts.Findings {
 			if rank[f.Severity] >= rank[c.Severity] {
-				places = append(places, place{e.N, f, e.T, e.Conn, string(e.Dir), e.Kind, e.Stanza.Summary})
+				found = append(found, located{Finding: f, N: e.N, at: e.T, Conn: e.Conn, Dir: string(e.Dir), Summary: e.Stanza.Summary})
 			}
 		}
 	})
 	if err != nil {
 		return err
 	}
-	for _, p := range places {
-		found = append(found, located{p.Finding, p.n, header.Time.Add(p.at).Format(time.RFC3339Nano), p.conn, p.dir, p.sum})
+	for i := range found {
+		found[i].Time = header.Time.Add(found[i].at).Format(time.RFC3339Nano)
 	}
 	out := bufio.NewWriter(s.stdout)
 	switch c.Format {
@@ -86,7 +85,7 @@ func (c *checkCmd) Run(s *streams) error {
 	case "github":
 		for _, f := range found {
 			kind := map[string]string{track.Note: "notice", track.Warning: "warning", track.Error: "error"}[f.Severity]
-			fmt.Fprintf(out, "::%s file=%s,title=%s::%s\n", kind, property(c.File), property(f.Code), message(fmt.Sprintf("entry %d: %s (%s): %s", f.N, f.Text, f.Ref, f.Summary)))
+			fmt.Fprintf(out, "::%s file=%s,title=%s::%s\n", kind, property(c.File), property(f.Code), message(f.sentence()))
 		}
 	case "sarif":
 		enc := json.NewEncoder(out)
@@ -134,7 +133,7 @@ func sarif(file string, found []located) any {
 		}
 		results = append(results, object{
 			"ruleId": f.Code, "level": f.Severity,
-			"message":   object{"text": fmt.Sprintf("entry %d: %s (%s): %s", f.N, f.Text, f.Ref, f.Summary)},
+			"message":   object{"text": f.sentence()},
 			"locations": []object{{"physicalLocation": object{"artifactLocation": object{"uri": filepath.ToSlash(file)}, "region": object{"startLine": f.N}}}},
 		})
 	}

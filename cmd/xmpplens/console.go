@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -65,17 +64,8 @@ func (d display) check() (*filter.Filter, error) {
 	return f, nil
 }
 
-func hintOf(err error) string {
-	var h interface{ Hint() string }
-	if errors.As(err, &h) {
-		return h.Hint()
-	}
-	return ""
-}
-
-// newConsole prints to w; the filter of d must have been checked.
-func newConsole(w io.Writer, d display, start time.Time) *console {
-	chosen, _ := d.check()
+// newConsole prints the entries that are chosen to w; nil chooses all.
+func newConsole(w io.Writer, d display, chosen *filter.Filter, start time.Time) *console {
 	c := &console{filter: chosen, phases: make(map[int]string), out: bufio.NewWriterSize(w, 32<<10), format: d.Format, secrets: d.ShowSecrets, all: d.All, start: start, width: func() int { return 0 }}
 	f, isFile := w.(*os.File)
 	terminal := isFile && term.IsTerminal(int(f.Fd()))
@@ -184,7 +174,7 @@ func (c *console) line(e *timeline.Entry, phase string) {
 	case e.Dir == record.SC:
 		fmt.Fprint(c.out, c.paint.sc.Sprint("←"), " ")
 	default:
-		text, tint = connectionText(e, &c.paint)
+		tint = c.paint.connection(e)
 		fmt.Fprint(c.out, tint.Sprint(mark(e)), " ")
 	}
 	if e.Dir != "" {
@@ -207,11 +197,13 @@ func (c *console) line(e *timeline.Entry, phase string) {
 		tint = c.paint.warn
 	}
 	aside := c.aside(e, phase)
-	used += runewidth.StringWidth(aside)
-	if n := c.width(); n > 0 && c.format == "line" {
-		text = runewidth.Truncate(text, max(n-used, 20), "…")
-	} else if n > 0 {
-		text = wrap(text, n-used, used-runewidth.StringWidth(aside))
+	if n := c.width(); n > 0 {
+		room := n - used - runewidth.StringWidth(aside)
+		if c.format == "line" {
+			text = runewidth.Truncate(text, max(room, 20), "…")
+		} else {
+			text = wrap(text, room, used)
+		}
 	}
 	if tint != nil {
 		text = tint.Sprint(text)
@@ -299,18 +291,17 @@ func mark(e *timeline.Entry) string {
 	return "·"
 }
 
-// connectionText says what happened to a connection, and how it looks.
-func connectionText(e *timeline.Entry, p *palette) (string, *color.Color) {
-	text := e.Stanza.Summary
+// connection is how an entry looks that is about a connection.
+func (p *palette) connection(e *timeline.Entry) *color.Color {
 	switch {
 	case e.Kind == "note" && e.Event.Level == "error", e.Kind == "close" && e.Event.Error != "":
-		return text, p.bad
+		return p.bad
 	case e.Kind == "note" && e.Event.Level == "warning":
-		return text, p.warn
+		return p.warn
 	case e.Kind == "secure":
-		return text, p.good
+		return p.good
 	}
-	return text, p.dim
+	return p.dim
 }
 
 // changeText says what the proxy did to the frame.

@@ -4,16 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"slices"
 	"strings"
 	"time"
-
-	"golang.org/x/net/idna"
 
 	"github.com/xmpplens/xmpplens/decode"
 	"github.com/xmpplens/xmpplens/decode/stanza"
@@ -60,15 +56,9 @@ func (c *doctorCmd) Run(s *streams) error {
 	if c.Resolver != "" {
 		p.Resolver = proxy.ResolverAt(c.Resolver)
 	}
-	var roots *x509.CertPool
-	if c.ServerCA != "" {
-		pem, err := os.ReadFile(c.ServerCA)
-		if roots = x509.NewCertPool(); err == nil && !roots.AppendCertsFromPEM(pem) {
-			err = errors.New("no PEM certificate in it")
-		}
-		if err != nil {
-			return usagef("give a file of PEM certificates", "--server-ca=%s: %v", c.ServerCA, err)
-		}
+	roots, err := authorities(c.ServerCA)
+	if err != nil {
+		return &usageError{err, "give a file of PEM certificates"}
 	}
 	ctx := context.Background()
 	out := func(mark, format string, args ...any) { fmt.Fprintf(s.stdout, "  "+mark+" "+format+"\n", args...) }
@@ -128,16 +118,9 @@ func (c *doctorCmd) knock(ctx context.Context, p *proxy.Proxy, direct bool, root
 			return nil, fmt.Errorf("%s offers STARTTLS and then refuses it: %q, %v", d.addr, answer[:], err)
 		}
 	}
-	name := c.Domain
-	if ascii, err := idna.Lookup.ToASCII(name); err == nil {
-		name = ascii
-	}
+	name := proxy.ServerName(c.Domain)
 	tc := tls.Client(conn, &tls.Config{ServerName: name, NextProtos: []string{"xmpp-client"}, InsecureSkipVerify: true, VerifyConnection: func(cs tls.ConnectionState) error {
-		opts := x509.VerifyOptions{DNSName: name, Roots: roots, Intermediates: x509.NewCertPool()}
-		for _, cert := range cs.PeerCertificates[1:] {
-			opts.Intermediates.AddCert(cert)
-		}
-		_, d.untrusted = cs.PeerCertificates[0].Verify(opts)
+		d.untrusted = proxy.Verify(cs, name, roots)
 		return nil
 	}})
 	if err := tc.HandshakeContext(ctx); err != nil {

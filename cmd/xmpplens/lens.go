@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/xmpplens/xmpplens/decode/filter"
 	"github.com/xmpplens/xmpplens/proxy"
 	"github.com/xmpplens/xmpplens/record"
 	"github.com/xmpplens/xmpplens/record/timeline"
@@ -31,7 +32,8 @@ type lens struct {
 }
 
 func (l *lens) run() error {
-	if _, err := l.display.check(); err != nil {
+	chosen, err := l.display.check()
+	if err != nil {
 		return err
 	}
 	log, err := l.open()
@@ -47,7 +49,7 @@ func (l *lens) run() error {
 		return err
 	}
 	var count tally
-	wg.Go(func() { l.printEntries(log, &count) })
+	wg.Go(func() { l.printEntries(log, chosen, &count) })
 	wg.Go(func() { l.watchLog(log) })
 	l.greet(viewer)
 
@@ -130,17 +132,17 @@ func (t *tally) add(e *timeline.Entry) {
 }
 
 // printEntries pulls from the log until it is closed.
-func (l *lens) printEntries(log *record.Log, count *tally) {
+func (l *lens) printEntries(log *record.Log, chosen *filter.Filter, count *tally) {
 	r := log.Reader()
 	defer r.Close()
-	con := newConsole(l.streams.stdout, l.display, log.Start())
+	con := newConsole(l.streams.stdout, l.display, chosen, log.Start())
 	raw := l.display.Format == "raw"
 	var fold timeline.Folder
 	emit := func(e *timeline.Entry) {
 		count.add(e)
 		if !raw {
 			con.print(e)
-		} else if e.Dir != "" && con.err == nil && (con.filter == nil || e.Matches(con.filter)) {
+		} else if e.Dir != "" && con.err == nil && (chosen == nil || e.Matches(chosen)) {
 			con.raw(e)
 		}
 	}

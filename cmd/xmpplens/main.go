@@ -125,14 +125,22 @@ func usagef(hint, format string, args ...any) error {
 // complain prints an error with its remedy and returns the exit code.
 func complain(w io.Writer, err error) int {
 	fmt.Fprintf(w, "xmpplens: %v\n", err)
-	var hinted interface{ Hint() string }
-	if errors.As(err, &hinted) && hinted.Hint() != "" {
-		fmt.Fprintf(w, "hint: %s\n", hinted.Hint())
+	if hint := hintOf(err); hint != "" {
+		fmt.Fprintf(w, "hint: %s\n", hint)
 	}
 	if usage := (*usageError)(nil); errors.As(err, &usage) {
 		return exitUsage
 	}
 	return exitFailed
+}
+
+// hintOf is the remedy that an error knows, "" when it knows none.
+func hintOf(err error) string {
+	var h interface{ Hint() string }
+	if errors.As(err, &h) {
+		return h.Hint()
+	}
+	return ""
 }
 
 // version is what the build knows of itself.

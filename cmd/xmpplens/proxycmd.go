@@ -153,16 +153,8 @@ func (c *proxyCmd) configure() (*proxy.Proxy, error) {
 	if c.Resolver != "" {
 		p.Resolver = proxy.ResolverAt(c.Resolver)
 	}
-	if c.ServerCA != "" {
-		pem, err := os.ReadFile(c.ServerCA)
-		pool := x509.NewCertPool()
-		if err == nil && !pool.AppendCertsFromPEM(pem) {
-			err = fmt.Errorf("%s holds no PEM certificate", c.ServerCA)
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("--server-ca: %w", err))
-		}
-		p.ServerCA = pool
+	if p.ServerCA, err = authorities(c.ServerCA); err != nil {
+		errs = append(errs, err)
 	}
 	if (c.Cert == "") != (c.Key == "") {
 		errs = append(errs, errors.New("--cert and --key go together"))
@@ -193,6 +185,22 @@ func (c *proxyCmd) configure() (*proxy.Proxy, error) {
 		return nil, &usageError{errors.Join(errs...), "see xmpplens proxy --help"}
 	}
 	return p, nil
+}
+
+// authorities reads the file of --server-ca; nil, the system's, without one.
+func authorities(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	pool := x509.NewCertPool()
+	if err == nil && !pool.AppendCertsFromPEM(pem) {
+		err = fmt.Errorf("%s holds no PEM certificate", file)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--server-ca: %w", err)
+	}
+	return pool, nil
 }
 
 // accounts reads the passwords of --password-file.

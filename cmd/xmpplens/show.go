@@ -60,7 +60,7 @@ func (c *showCmd) Run(s *streams) error {
 	if c.Format == "raw" {
 		p.print = c.rawPrinter(s)
 	} else {
-		con := newConsole(s.stdout, c.display, r.Header().Time)
+		con := newConsole(s.stdout, c.display, chosen, r.Header().Time)
 		p.print = func(e *timeline.Entry) error {
 			con.print(e)
 			return con.err

@@ -92,7 +92,6 @@ func (s *Session) editFeatures(f decode.Frame) ([]byte, string) {
 				x.whys = append(x.whys, "starttls removed: --client-tls=off")
 			}
 		case isMechanisms(n):
-			s.offers = readOffer(f).mechanisms
 			s.editMechanisms(n, intercepted, &x)
 		case n.NS == nsBinding && n.Name == "sasl-channel-binding" && intercepted && len(s.cfg.Accounts) > 0 && len(s.bindings[Client]) > 0:
 			s.editBindings(n, &x)

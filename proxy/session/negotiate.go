@@ -282,6 +282,9 @@ func (s *Session) serverOffers(f decode.Frame, hidden bool) {
 	if s.cfg.ClientTLS == StartTLS && s.tls[Client] == plain && !offer.starttls {
 		s.ownClient = true
 	}
+	if offer.sasl {
+		s.offers = offer.mechanisms
+	}
 	s.features = f
 	s.features.Raw = append([]byte(nil), f.Raw...)
 	b, why := s.editFeatures(s.features)
