@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 	"sync"
@@ -146,25 +145,26 @@ func (l *lens) printEntries(log *record.Log, chosen *filter.Filter, count *tally
 			con.raw(e)
 		}
 	}
-	for {
-		ev, err := r.Next(context.Background())
-		var stopped *record.StoppedError
-		switch {
-		case err == nil:
-			fold.Add(ev, r.Pos(), emit)
+	err := fold.Read(context.Background(), r, timeline.Sink{
+		Entry: emit,
+		Before: func() error {
 			if con.err == nil && con.flush() != nil {
 				l.streams.say("xmpplens: printing stopped: %v; the proxy goes on", con.err)
 			}
-			continue
-		case errors.As(err, &stopped):
-			continue // watchLog said it; nothing more comes until the end
-		case !errors.Is(err, io.EOF):
-			l.streams.say("xmpplens: reading the recording back: %v", err)
-		}
+			return nil
+		},
+		// watchLog says why recording stopped; nothing more comes until the end.
+		Trouble: func(err error) {
+			if stopped := (*record.StoppedError)(nil); !errors.As(err, &stopped) {
+				l.streams.say("xmpplens: reading the recording back: %v", err)
+			}
+		},
+	})
+	if err != nil {
+		l.streams.say("xmpplens: reading the recording back: %v", err)
 		fold.Finish(emit)
-		con.flush()
-		return
 	}
+	con.flush()
 }
 
 // sum prints the closing line.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"time"
@@ -116,61 +115,57 @@ type printer struct {
 	flush  func() error
 }
 
+// errInterrupted ends the reading while it waits for recorded time.
+var errInterrupted = errors.New("interrupted")
+
 func (p *printer) run(r *record.Reader, s *streams) error {
 	var fold timeline.Folder
-	var failed error
-	emit := func(e *timeline.Entry) {
-		if failed == nil {
-			failed = p.print(e)
-		}
-	}
-	var troubles error
-	for failed == nil {
-		ev, err := p.next(r)
-		var torn *record.TornError
-		var line *record.LineError
-		switch {
-		case err == nil:
-			if p.speed > 0 && !p.sleep(ev.T) {
-				return nil
+	var failed, damage error
+	err := fold.Read(p.ctx, r, timeline.Sink{
+		Entry: func(e *timeline.Entry) {
+			if failed == nil {
+				failed = p.print(e)
 			}
-			fold.Add(ev, r.Pos(), emit)
-			continue
-		case errors.As(err, &torn), errors.As(err, &line):
+		},
+		Before: func() error {
+			// Before it waits for more it shows what there is.
+			if p.flush != nil && (p.follow || p.speed > 0) {
+				p.flush()
+			}
+			return failed
+		},
+		Event: func(ev record.Event) error {
+			if p.speed > 0 && !p.sleep(ev.T) {
+				return errInterrupted
+			}
+			return nil
+		},
+		Trouble: func(err error) {
 			if p.flush != nil {
 				p.flush()
 			}
 			s.say("xmpplens: %v", err)
-			troubles = err
-			continue
-		case errors.Is(err, io.EOF), errors.Is(err, context.Canceled):
-			fold.Finish(emit)
-		default:
-			troubles = err
-		}
-		break
+			damage = err
+		},
+	})
+	if errors.Is(err, errInterrupted) {
+		return nil
 	}
 	if p.flush != nil {
 		if err := p.flush(); failed == nil {
 			failed = err
 		}
 	}
-	if failed != nil {
-		return fmt.Errorf("print: %w", failed)
-	}
 	var torn *record.TornError
-	if errors.As(troubles, &torn) {
+	switch {
+	case failed != nil:
+		return fmt.Errorf("print: %w", failed)
+	case err != nil:
+		return err
+	case errors.As(damage, &torn):
 		return nil // said; the rest was read
 	}
-	return troubles
-}
-
-// next returns the next event; before it waits for one it shows what there is.
-func (p *printer) next(r *record.Reader) (record.Event, error) {
-	if p.flush != nil && (p.follow || p.speed > 0) {
-		p.flush()
-	}
-	return r.Next(p.ctx)
+	return damage
 }
 
 // sleep waits until t of the recording has come.

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"io"
 
 	"github.com/xmpplens/xmpplens/record"
 	"github.com/xmpplens/xmpplens/record/timeline"
@@ -18,20 +16,6 @@ func walk(s *streams, path string, emit func(*timeline.Entry)) (*timeline.Folder
 	}
 	defer r.Close()
 	var fold timeline.Folder
-	for {
-		ev, err := r.Next(context.Background())
-		var torn *record.TornError
-		var line *record.LineError
-		switch {
-		case err == nil:
-			fold.Add(ev, r.Pos(), emit)
-		case errors.As(err, &torn), errors.As(err, &line):
-			s.say("xmpplens: %v", err)
-		case errors.Is(err, io.EOF):
-			fold.Finish(emit)
-			return &fold, r.Header(), nil
-		default:
-			return nil, record.Header{}, err
-		}
-	}
+	err = fold.Read(context.Background(), r, timeline.Sink{Entry: emit, Trouble: func(err error) { s.say("xmpplens: %v", err) }})
+	return &fold, r.Header(), err
 }

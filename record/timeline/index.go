@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"sync"
 	"time"
@@ -93,7 +92,7 @@ func (x *Index) Start() time.Time { return x.r.Header().Time }
 // meanwhile and afterwards, until Close.
 func (x *Index) Run(ctx context.Context) error {
 	var fold Folder
-	err := x.read(ctx, &fold)
+	err := fold.Read(ctx, x.r, Sink{Entry: x.add, Trouble: x.tell})
 	fold.Finish(x.add)
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -102,28 +101,16 @@ func (x *Index) Run(ctx context.Context) error {
 	return err
 }
 
-func (x *Index) read(ctx context.Context, fold *Folder) error {
-	for {
-		ev, err := x.r.Next(ctx)
-		var torn *record.TornError
-		var line *record.LineError
-		var stopped *record.StoppedError
-		switch {
-		case err == nil:
-			fold.Add(ev, x.r.Pos(), x.add)
-		case errors.As(err, &torn), errors.As(err, &line), errors.As(err, &stopped):
-			x.mu.Lock()
-			if len(x.trouble) < 100 {
-				x.trouble = append(x.trouble, err.Error())
-			}
-			x.wake()
-			x.mu.Unlock()
-		case errors.Is(err, io.EOF), ctx.Err() != nil:
-			return nil
-		default:
-			return err
-		}
+// maxTrouble bounds what is kept of a recording that is damaged all over.
+const maxTrouble = 100
+
+func (x *Index) tell(err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(x.trouble) < maxTrouble {
+		x.trouble = append(x.trouble, err.Error())
 	}
+	x.wake()
 }
 
 func (x *Index) add(e *Entry) {
