@@ -27,6 +27,27 @@ import (
 // relayTo is the baseline: a relay of two io.Copy, which Linux turns into
 // splice(2).
 func relayTo(tb testing.TB, upstream string) string {
+	return accept(tb, func(c net.Conn) {
+		s, err := net.Dial("tcp", upstream)
+		if err != nil {
+			return
+		}
+		defer s.Close()
+		done := make(chan struct{})
+		go func() {
+			io.Copy(s, c)
+			s.(*net.TCPConn).CloseWrite()
+			close(done)
+		}()
+		io.Copy(c, s)
+		c.(*net.TCPConn).CloseWrite()
+		<-done
+	})
+}
+
+// accept handles connections, each in a goroutine that closes it at its end, and
+// returns the address.
+func accept(tb testing.TB, handle func(net.Conn)) string {
 	ln := listen(tb)
 	go func() { // ends when the listener is closed
 		for {
@@ -34,22 +55,9 @@ func relayTo(tb testing.TB, upstream string) string {
 			if err != nil {
 				return
 			}
-			go func() { // ends with its two connections
+			go func() {
 				defer c.Close()
-				s, err := net.Dial("tcp", upstream)
-				if err != nil {
-					return
-				}
-				defer s.Close()
-				done := make(chan struct{})
-				go func() {
-					io.Copy(s, c)
-					s.(*net.TCPConn).CloseWrite()
-					close(done)
-				}()
-				io.Copy(c, s)
-				c.(*net.TCPConn).CloseWrite()
-				<-done
+				handle(c)
 			}()
 		}
 	}()
@@ -105,26 +113,15 @@ const (
 
 // loginServer answers a login with fixed text, then hands the connection over.
 func loginServer(tb testing.TB, then func(net.Conn)) string {
-	ln := listen(tb)
-	go func() { // ends when the listener is closed
-		for {
-			c, err := ln.Accept()
-			if err != nil {
+	return accept(tb, func(c net.Conn) {
+		for _, turn := range [][2]string{{openStream, answer + mechanisms}, {auth, success}, {openStream, answer + bind}} {
+			if _, err := io.ReadFull(c, make([]byte, len(turn[0]))); err != nil {
 				return
 			}
-			go func() { // ends with its connection
-				defer c.Close()
-				for _, turn := range [][2]string{{openStream, answer + mechanisms}, {auth, success}, {openStream, answer + bind}} {
-					if _, err := io.ReadFull(c, make([]byte, len(turn[0]))); err != nil {
-						return
-					}
-					io.WriteString(c, turn[1])
-				}
-				then(c)
-			}()
+			io.WriteString(c, turn[1])
 		}
-	}()
-	return ln.Addr().String()
+		then(c)
+	})
 }
 
 // login connects and logs in, so that the session is where it spends its life.
@@ -244,19 +241,7 @@ func BenchmarkBulk(b *testing.B) {
 
 // BenchmarkConnections: connect, echo a byte, close.
 func BenchmarkConnections(b *testing.B) {
-	ln := listen(b)
-	go func() { // ends when the listener is closed
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				io.Copy(c, c)
-				c.Close()
-			}()
-		}
-	}()
+	server := accept(b, func(c net.Conn) { io.Copy(c, c) })
 	run := func(addr string) func() float64 {
 		return func() float64 {
 			const each, workers = 100, 4
@@ -284,7 +269,6 @@ func BenchmarkConnections(b *testing.B) {
 			return time.Since(began).Seconds() / (each * workers)
 		}
 	}
-	server := ln.Addr().String()
 	rounds(b, run(relayTo(b, server)), run(serveProxy(b, server, nil)), func(base, ours, ratio float64) {
 		b.ReportMetric(1/base, "conn/s-relay")
 		b.ReportMetric(1/ours, "conn/s-proxy")

@@ -3,7 +3,6 @@ package record
 import (
 	"os"
 	"os/exec"
-	"runtime"
 	"testing"
 )
 
@@ -13,7 +12,7 @@ func tinyDisk(t *testing.T) string {
 	dir := t.TempDir()
 	mount := exec.Command("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", dir)
 	if out, err := mount.CombinedOutput(); err != nil {
-		if os.Getenv("CI") == "true" && runtime.GOOS == "linux" && os.Geteuid() == 0 {
+		if os.Getenv("CI") == "true" {
 			t.Fatalf("mount a tiny tmpfs: %v: %s", err, out)
 		}
 		t.Skipf("needs a small file system, which takes Linux and root: %v", err)

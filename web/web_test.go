@@ -459,7 +459,8 @@ func TestScreens(t *testing.T) {
 	}{{"viewer-light", 1280, 760, "light"}, {"viewer-dark", 1280, 760, "dark"}, {"viewer-narrow", 420, 800, "light"}} {
 		do(t, ctx, chromedp.EmulateViewport(c.width, c.height), chromedp.Navigate(demo), until(`document.querySelectorAll(".row").length > 5`),
 			run(`localStorage.setItem("theme", "`+c.theme+`"); location.reload()`),
-			until(`document.querySelectorAll(".row:not(.loading)").length > 5`),
+			// The theme tells the new page from the one that is going.
+			until(`document.documentElement.dataset.theme === "`+c.theme+`" && document.querySelectorAll(".row:not(.loading)").length > 5`),
 			run(`document.querySelector("#list").scrollTop = 24 * 120; 0`),
 			until(rowTexts+`.includes("wherefore")`),
 			run(`[...document.querySelectorAll(".row")].find(e => e.textContent.includes("wherefore")).click()`),

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 )
 
@@ -70,19 +69,7 @@ modules: {mod_admin_extra: {}, mod_disco: {}, mod_http_api: {}, mod_ping: {}, mo
 	}
 	cmd := exec.Command(erl, "+K", "true", "+SDio", "1", "-noinput", "-mnesia", "dir", fmt.Sprintf("%q", filepath.Join(dir, "db")), "-s", "ejabberd")
 	cmd.Env = append(os.Environ(), "HOME="+filepath.Join(dir, "home"), "EJABBERD_CONFIG_PATH="+config, "EJABBERD_LOG_PATH="+filepath.Join(dir, "log", "ejabberd.log"), "ERL_LIBS="+filepath.Dir(libs[0]), "ERL_CRASH_DUMP_BYTES=0")
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Signal(syscall.SIGTERM)
-		cmd.Wait()
-		if t.Failed() {
-			b, _ := os.ReadFile(filepath.Join(dir, "log", "ejabberd.log"))
-			t.Logf("ejabberd said\n%s%.10000s", out.String(), b)
-		}
-	})
+	start(t, cmd, filepath.Join(dir, "log", "ejabberd.log"))
 	WaitFor(t, e.Addr)
 	WaitFor(t, fmt.Sprintf("127.0.0.1:%d", api))
 	return e

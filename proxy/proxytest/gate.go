@@ -3,7 +3,6 @@ package proxytest
 import (
 	"io"
 	"net"
-	"sync"
 	"sync/atomic"
 	"testing"
 )
@@ -24,21 +23,7 @@ func NewGate(t testing.TB, addr string) *Gate {
 		t.Fatal(err)
 	}
 	g := &Gate{Addr: ln.Addr().String()}
-	var wg sync.WaitGroup
-	t.Cleanup(func() {
-		ln.Close()
-		wg.Wait()
-	})
-	wg.Go(func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			n := g.last.Add(1)
-			wg.Go(func() { g.pass(n, c, addr) })
-		}
-	})
+	serve(t, ln, func(c net.Conn) { g.pass(g.last.Add(1), c, addr) })
 	return g
 }
 

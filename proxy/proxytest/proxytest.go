@@ -180,6 +180,15 @@ log = { { levels = { min = "info" }, to = "file", filename = %[9]q } }
 		t.Fatal(err)
 	}
 	cmd := exec.Command(prosody, "-F", "--config", p.config)
+	start(t, cmd, filepath.Join(dir, "log"))
+	WaitFor(t, p.Addr)
+	WaitFor(t, p.Direct)
+	return p
+}
+
+// start runs a server until the test ends, and shows its log if that failed.
+func start(t testing.TB, cmd *exec.Cmd, log string) {
+	t.Helper()
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
@@ -189,13 +198,10 @@ log = { { levels = { min = "info" }, to = "file", filename = %[9]q } }
 		cmd.Process.Signal(syscall.SIGTERM)
 		cmd.Wait()
 		if t.Failed() {
-			b, _ := os.ReadFile(filepath.Join(dir, "log"))
-			t.Logf("Prosody said\n%s%s", out.String(), b)
+			b, _ := os.ReadFile(log)
+			t.Logf("%s said\n%s%.20000s", filepath.Base(cmd.Path), out.String(), b)
 		}
 	})
-	WaitFor(t, p.Addr)
-	WaitFor(t, p.Direct)
-	return p
 }
 
 // ComponentSecret is the secret of the components of StartProsody.
@@ -309,6 +315,32 @@ func NewRelay(t testing.TB, cert tls.Certificate, addr string, roots *x509.CertP
 		t.Fatal(err)
 	}
 	r := &Relay{Addr: ln.Addr().String()}
+	serve(t, ln, func(c net.Conn) {
+		defer c.Close()
+		s, err := tls.Dial("tcp", addr, &tls.Config{RootCAs: roots, ServerName: name, NextProtos: []string{"xmpp-client"}})
+		if err != nil {
+			t.Errorf("relay: %v", err)
+			return
+		}
+		defer s.Close()
+		done := make(chan struct{})
+		go func() { // ends with the server's connection
+			r.pass(1, c, s)
+			c.(*tls.Conn).CloseWrite()
+			close(done)
+		}()
+		r.pass(0, s, c)
+		s.CloseWrite()
+		select {
+		case <-done:
+		case <-time.After(5 * time.Second):
+		}
+	})
+	return r
+}
+
+// serve handles the connections that ln accepts, until the test ends.
+func serve(t testing.TB, ln net.Listener, handle func(net.Conn)) {
 	var wg sync.WaitGroup
 	t.Cleanup(func() {
 		ln.Close()
@@ -320,30 +352,9 @@ func NewRelay(t testing.TB, cert tls.Certificate, addr string, roots *x509.CertP
 			if err != nil {
 				return
 			}
-			wg.Go(func() {
-				defer c.Close()
-				s, err := tls.Dial("tcp", addr, &tls.Config{RootCAs: roots, ServerName: name, NextProtos: []string{"xmpp-client"}})
-				if err != nil {
-					t.Errorf("relay: %v", err)
-					return
-				}
-				defer s.Close()
-				done := make(chan struct{})
-				go func() { // ends with the server's connection
-					r.pass(1, c, s)
-					c.(*tls.Conn).CloseWrite()
-					close(done)
-				}()
-				r.pass(0, s, c)
-				s.CloseWrite()
-				select {
-				case <-done:
-				case <-time.After(5 * time.Second):
-				}
-			})
+			wg.Go(func() { handle(c) })
 		}
 	})
-	return r
 }
 
 func (r *Relay) pass(way int, dst, src net.Conn) {
