@@ -13,8 +13,12 @@ import (
 
 // An Ejabberd is a running server.
 type Ejabberd struct {
-	Addr string // clients, clear text and STARTTLS
-	api  string
+	Addr   string // clients, clear text and STARTTLS
+	Direct string // clients, direct TLS
+	// Component is where the component "play." + host connects; its secret is
+	// ComponentSecret.
+	Component string
+	api       string
 }
 
 // StartEjabberd starts a server for one host, without epmd or distribution.
@@ -40,9 +44,10 @@ func StartEjabberd(t testing.TB, ca *CA, host string) *Ejabberd {
 	}
 	both = append(both, ca.PEM()...)
 	pem := filepath.Join(dir, "server.pem")
-	port, api := Port(t), Port(t)
+	port, direct, component, api := Port(t), Port(t), Port(t), Port(t)
 	config := filepath.Join(dir, "ejabberd.yml")
-	e := &Ejabberd{Addr: fmt.Sprintf("127.0.0.1:%d", port), api: fmt.Sprintf("http://127.0.0.1:%d/api/", api)}
+	local := func(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
+	e := &Ejabberd{Addr: local(port), Direct: local(direct), Component: local(component), api: "http://" + local(api) + "/api/"}
 	yml := fmt.Sprintf(`hosts: [%q]
 loglevel: info
 registration_timeout: infinity
@@ -52,12 +57,14 @@ auth_password_format: scram
 auth_scram_hash: sha256
 listen:
   - {port: %d, ip: "127.0.0.1", module: ejabberd_c2s, starttls: true}
+  - {port: %d, ip: "127.0.0.1", module: ejabberd_c2s, tls: true}
+  - {port: %d, ip: "127.0.0.1", module: ejabberd_service, hosts: {"play.%s": {password: %q}}}
   - {port: %d, ip: "127.0.0.1", module: ejabberd_http, request_handlers: {"/api": mod_http_api}}
 acl: {loopback: {ip: [127.0.0.0/8]}}
 api_permissions:
   "http": {from: [mod_http_api], who: [{access: {allow: [{acl: loopback}]}}], what: ["*"]}
 modules: {mod_admin_extra: {}, mod_disco: {}, mod_http_api: {}, mod_ping: {}, mod_roster: {versioning: true}, mod_stream_mgmt: {}, mod_offline: {}}
-`, host, pem, ca.File, port, api)
+`, host, pem, ca.File, port, direct, component, host, ComponentSecret, api)
 	for path, b := range map[string][]byte{pem: both, config: []byte(yml)} {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
@@ -71,7 +78,7 @@ modules: {mod_admin_extra: {}, mod_disco: {}, mod_http_api: {}, mod_ping: {}, mo
 	cmd.Env = append(os.Environ(), "HOME="+filepath.Join(dir, "home"), "EJABBERD_CONFIG_PATH="+config, "EJABBERD_LOG_PATH="+filepath.Join(dir, "log", "ejabberd.log"), "ERL_LIBS="+filepath.Dir(libs[0]), "ERL_CRASH_DUMP_BYTES=0")
 	start(t, cmd, filepath.Join(dir, "log", "ejabberd.log"))
 	WaitFor(t, e.Addr)
-	WaitFor(t, fmt.Sprintf("127.0.0.1:%d", api))
+	WaitFor(t, local(api))
 	return e
 }
 
