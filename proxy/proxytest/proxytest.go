@@ -1,5 +1,6 @@
 // Package proxytest starts the real partners of tests: Prosody, go-sendxmpp,
-// slixmpp, and what stands between them.
+// slixmpp, a small server and client of our own for what no packaged one has (see
+// Server and Connect), and what stands between them.
 //
 // Everything is on loopback and ends with the test. A partner that is not
 // installed skips the test with the line that installs it; with CI=true it
