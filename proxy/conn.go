@@ -150,7 +150,7 @@ func (c *conn) do(ctx context.Context, e *session.Effect) {
 	l := &c.legs[e.Leg]
 	switch e.Do {
 	case session.Dial:
-		nc, direct, err := c.p.Dial(ctx, e.Direct)
+		nc, direct, err := c.p.Dial(ctx, e.Name, e.Direct)
 		if err != nil {
 			c.handle(ctx, session.Input{On: session.DialFailed, Err: err, Hint: hintOf(err)})
 			return

@@ -40,6 +40,9 @@ const (
 // not change while Serve runs.
 type Proxy struct {
 	Upstream Upstream
+	// Domains says where the servers of domains are, by domain in lower
+	// case (see ParseTarget); the others are where Upstream says.
+	Domains  map[string]Upstream
 	Log      *record.Log       // required: what is passed on is recorded first
 	CA       *mitmca.Authority // nil: clients cannot use TLS
 	ServerCA *x509.CertPool    // authorities for the server leg; nil = the system's
@@ -54,7 +57,7 @@ type Proxy struct {
 	// Certificate is shown to clients instead of one that CA makes: the
 	// server's own, with its key.
 	Certificate *tls.Certificate
-	Kind        string            // "" = c2s, or session.KindComponent
+	Kind        string            // "" = c2s, session.KindS2S or session.KindComponent
 	Secret      string            // of a component, to check its handshake
 	Accounts    map[string]string // passwords by bare address: logins are done on each leg by itself
 	Mechanisms  []string          // SASL mechanisms offered to clients; empty = all that work
@@ -64,6 +67,7 @@ type Proxy struct {
 	Grace time.Duration
 
 	last  atomic.Int64 // number of the newest connection
+	own   []net.Addr   // what is listened on; set before the first client is accepted
 	mu    sync.Mutex
 	conns map[*conn]struct{} // guarded by mu
 	wg    sync.WaitGroup     // one for each connection
@@ -80,6 +84,9 @@ func (p *Proxy) Serve(ctx context.Context, listeners ...net.Listener) error {
 		if p.Upstream.is(ln.Addr()) {
 			return fmt.Errorf("proxy: the upstream %s is the proxy itself: listen on another port", p.Upstream)
 		}
+	}
+	for _, ln := range listeners {
+		p.own = append(p.own, ln.Addr())
 	}
 	p.mu.Lock()
 	if p.conns == nil {
@@ -195,7 +202,7 @@ func (p *Proxy) each(f func(*conn)) {
 func (p *Proxy) sessionConfig(id int) session.Config {
 	cfg := session.Config{
 		Conn: id, ClientTLS: p.ClientTLS, ServerTLS: p.ServerTLS, Mechanisms: p.Mechanisms, Accounts: p.Accounts, Kind: p.Kind, Secret: p.Secret, OwnCertificate: p.Certificate != nil,
-		ByDomain: p.Upstream.Service, Domain: p.Upstream.Host, MaxFrame: p.MaxFrame,
+		ByDomain: p.Upstream.Service, ByTo: p.Upstream.Any || len(p.Domains) > 0, Domain: p.Upstream.Host, MaxFrame: p.MaxFrame,
 	}
 	if p.CA != nil {
 		cfg.CA = p.CA.Path()

@@ -17,10 +17,20 @@ type Upstream struct {
 	Port    int    // 0 when Service
 	Direct  bool   // TLS from the first byte (XEP-0368)
 	Service bool   // Host is a domain, found by its SRV records (RFC 6120 §3.2)
+	Any     bool   // the domain that the client names, found by its SRV records; nothing else is set
 }
 
-// ParseUpstream reads a domain (SRV look-up), host:port or tls://host:port.
-func ParseUpstream(s string) (Upstream, error) {
+// ParseUpstream reads a domain (SRV look-up), host:port, tls://host:port, or *
+// for the domain that each client names.
+func ParseUpstream(s string) (Upstream, error) { return ParseUpstreamOf("", s) }
+
+// ParseUpstreamOf is ParseUpstream with the ports that are usual for a kind of
+// session.
+func ParseUpstreamOf(kind, s string) (Upstream, error) {
+	if s == "*" {
+		return Upstream{Any: true}, nil
+	}
+	usual := serviceOf(kind)
 	scheme, rest, found := strings.Cut(s, "://")
 	if !found {
 		scheme, rest = "", s
@@ -28,11 +38,11 @@ func ParseUpstream(s string) (Upstream, error) {
 	switch scheme {
 	case "", "xmpp", "tls", "xmpps":
 	default:
-		return Upstream{}, &hinted{fmt.Errorf("proxy: upstream %q: unknown scheme %q", s, scheme), "use DOMAIN, HOST:PORT or tls://HOST:PORT"}
+		return Upstream{}, &hinted{fmt.Errorf("proxy: upstream %q: unknown scheme %q", s, scheme), upstreamForms}
 	}
 	direct := scheme == "tls" || scheme == "xmpps"
 	bad := func(why string) (Upstream, error) {
-		return Upstream{}, &hinted{fmt.Errorf("proxy: upstream %q: %s", s, why), "use DOMAIN, HOST:PORT or tls://HOST:PORT"}
+		return Upstream{}, &hinted{fmt.Errorf("proxy: upstream %q: %s", s, why), upstreamForms}
 	}
 	if rest == "" || strings.ContainsAny(rest, "/@ ?#") {
 		return bad("not a domain and not host:port")
@@ -46,9 +56,9 @@ func ParseUpstream(s string) (Upstream, error) {
 		}
 		switch {
 		case direct:
-			return Upstream{Host: literal, Port: 5223, Direct: true}, nil
+			return Upstream{Host: literal, Port: usual.directPort, Direct: true}, nil
 		case ip == nil:
-			return Upstream{Host: literal, Port: 5222}, nil
+			return Upstream{Host: literal, Port: usual.port}, nil
 		}
 		return Upstream{Host: strings.TrimSuffix(rest, "."), Service: true}, nil
 	}
@@ -63,7 +73,10 @@ func ParseUpstream(s string) (Upstream, error) {
 }
 
 func (u Upstream) String() string {
-	if u.Service {
+	switch {
+	case u.Any:
+		return "*"
+	case u.Service:
 		return u.Host
 	}
 	s := net.JoinHostPort(u.Host, strconv.Itoa(u.Port))
@@ -77,12 +90,14 @@ func (u Upstream) String() string {
 // connect the proxy with itself without end.
 func (u Upstream) is(a net.Addr) bool {
 	tcp, ok := a.(*net.TCPAddr)
-	if !ok || u.Service || u.Port != tcp.Port {
+	if !ok || u.Service || u.Any || u.Port != tcp.Port {
 		return false
 	}
 	ip := net.ParseIP(u.Host)
 	return ip != nil && ip.Equal(tcp.IP) || strings.EqualFold(u.Host, "localhost") && tcp.IP.IsLoopback()
 }
+
+const upstreamForms = "use DOMAIN, HOST:PORT or tls://HOST:PORT"
 
 // hinted is an error with its remedy.
 type hinted struct {
@@ -103,19 +118,24 @@ func hintOf(err error) string {
 	return ""
 }
 
-// Dial connects to the upstream as the server leg is connected. direct asks for
-// TLS from the first byte; the answer says whether the address found is one for
-// that. Only Upstream and Resolver are used.
-func (p *Proxy) Dial(ctx context.Context, direct bool) (net.Conn, bool, error) {
+// Dial connects to the server of a domain as the server leg is connected: where
+// Domains says, else where Upstream does. direct asks for TLS from the first
+// byte; the answer says whether it is to be used with the address found. Only
+// Upstream, Domains, Kind and Resolver are used.
+func (p *Proxy) Dial(ctx context.Context, domain string, direct bool) (net.Conn, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialLimit)
 	defer cancel()
-	u := p.Upstream
+	u, err := p.upstreamOf(domain)
+	if err != nil {
+		return nil, false, err
+	}
 	if !u.Service {
 		c, err := p.dialHost(ctx, net.JoinHostPort(u.Host, strconv.Itoa(u.Port)))
-		return c, u.Direct, err
+		return c, u.Direct || direct, err
 	}
+	service := serviceOf(p.Kind)
 	if direct {
-		targets, err := p.Targets(ctx, "xmpps-client")
+		targets, err := p.Targets(ctx, service.direct, u.Host)
 		if err != nil {
 			return nil, false, err
 		}
@@ -124,34 +144,35 @@ func (p *Proxy) Dial(ctx context.Context, direct bool) (net.Conn, bool, error) {
 			return c, true, err
 		}
 	}
-	targets, err := p.Targets(ctx, "xmpp-client")
+	targets, err := p.Targets(ctx, service.name, u.Host)
 	if err != nil {
 		return nil, false, err
 	}
 	if len(targets) == 0 {
-		targets = []string{net.JoinHostPort(u.Host, "5222")} // RFC 6120 §3.2.2
+		targets = []string{net.JoinHostPort(u.Host, strconv.Itoa(service.port))} // RFC 6120 §3.2.2
 	}
 	c, err := p.dialAny(ctx, targets)
 	return c, false, err
 }
 
-// Targets returns the addresses of a service (xmpp-client, xmpps-client) of the upstream's domain in the
-// order in which they are to be tried, by priority and weight (RFC 2782);
-// none when the domain does not have the service in DNS.
-func (p *Proxy) Targets(ctx context.Context, service string) ([]string, error) {
-	_, records, err := p.resolver().LookupSRV(ctx, service, "tcp", p.Upstream.Host)
+// Targets returns the addresses of a domain's service (xmpp-client, xmpps-client,
+// xmpp-server, xmpps-server) in the order in which they are to be tried, by
+// priority and weight (RFC 2782); none when the domain does not have the
+// service in DNS.
+func (p *Proxy) Targets(ctx context.Context, service, domain string) ([]string, error) {
+	_, records, err := p.resolver().LookupSRV(ctx, service, "tcp", ServerName(domain))
 	var dns *net.DNSError
 	if errors.As(err, &dns) && dns.IsNotFound {
 		return nil, nil
 	}
 	if err != nil && len(records) == 0 {
-		return nil, &hinted{fmt.Errorf("proxy: look up _%s._tcp.%s: %w", service, p.Upstream.Host, err),
+		return nil, &hinted{fmt.Errorf("proxy: look up _%s._tcp.%s: %w", service, domain, err),
 			"check the domain and the network, give HOST:PORT instead, or another DNS server with --resolver=ADDR"}
 	}
 	var list []string
 	for _, r := range records {
 		if r.Target == "." {
-			return nil, &hinted{fmt.Errorf("proxy: %s says in DNS that it has no %s service", p.Upstream.Host, service),
+			return nil, &hinted{fmt.Errorf("proxy: %s says in DNS that it has no %s service", domain, service),
 				"give HOST:PORT when you know better"}
 		}
 		list = append(list, net.JoinHostPort(strings.TrimSuffix(r.Target, "."), strconv.Itoa(int(r.Port))))
@@ -197,7 +218,7 @@ func (p *Proxy) dialAny(ctx context.Context, targets []string) (net.Conn, error)
 }
 
 func (p *Proxy) dialHost(ctx context.Context, addr string) (net.Conn, error) {
-	d := net.Dialer{Resolver: p.Resolver}
+	d := net.Dialer{Resolver: p.Resolver, Control: p.notItself}
 	c, err := d.DialContext(ctx, "tcp", addr)
 	if err == nil {
 		return c, nil
@@ -205,6 +226,8 @@ func (p *Proxy) dialHost(ctx context.Context, addr string) (net.Conn, error) {
 	hint := "check host and port, and that the server is running"
 	var dns *net.DNSError
 	switch {
+	case errors.Is(err, errItself):
+		hint = "say where the domain's server is with --target=DOMAIN=HOST:PORT, or ask a DNS server that knows it with --resolver=ADDR"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		hint = "nothing listens at " + addr + ": is the server running, is the port right?"
 	case errors.As(err, &dns):

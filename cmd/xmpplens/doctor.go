@@ -66,7 +66,7 @@ func (c *doctorCmd) Run(s *streams) error {
 	if up.Service {
 		fmt.Fprintln(s.stdout, "DNS")
 		for _, service := range []string{"xmpp-client", "xmpps-client"} {
-			list, err := p.Targets(ctx, service)
+			list, err := p.Targets(ctx, service, up.Host)
 			switch {
 			case err != nil:
 				out("✗", "_%s._tcp: %v", service, err)
@@ -90,7 +90,7 @@ func (c *doctorCmd) Run(s *streams) error {
 
 // knock opens a stream, and another one behind TLS, and reads what is offered.
 func (c *doctorCmd) knock(ctx context.Context, p *proxy.Proxy, direct bool, roots *x509.CertPool) (*diagnosis, error) {
-	nc, direct, err := p.Dial(ctx, direct)
+	nc, direct, err := p.Dial(ctx, c.Domain, direct)
 	if err != nil {
 		return nil, err
 	}

@@ -20,9 +20,10 @@ import (
 )
 
 type proxyCmd struct {
-	Upstream     string        `arg:"" help:"Where the server is: DOMAIN (SRV look-up), HOST:PORT or tls://HOST:PORT."`
-	Listen       []string      `short:"l" sep:"none" default:"127.0.0.1:5222" placeholder:"ADDR" help:"Address for clients (${default}), host:port or unix:PATH; may be given several times."`
+	Upstream     string        `arg:"" optional:"" help:"Where the server is: DOMAIN (SRV look-up), HOST:PORT, tls://HOST:PORT, or * for the domain that is asked for; left out with --target and --kind=s2s it is *."`
+	Listen       []string      `short:"l" sep:"none" placeholder:"ADDR" help:"Address for clients, host:port or unix:PATH; may be given several times (127.0.0.1:5222; 127.0.0.1:5269 with --kind=s2s)."`
 	Kind         string        `enum:"c2s,component" default:"c2s" help:"Who connects: ${enum}."`
+	Target       []string      `sep:"none" placeholder:"DOMAIN=HOST:PORT" help:"Where the server of a domain is, whatever UPSTREAM says; may be given several times."`
 	SecretFile   string        `placeholder:"FILE" type:"path" help:"The secret of a component, to check its handshake."`
 	ClientTLS    string        `name:"client-tls" enum:"mirror,off,starttls,direct" default:"mirror" help:"TLS with the client: ${enum}; mirror = as the client asks."`
 	ServerTLS    string        `name:"server-tls" enum:"mirror,off,starttls,direct" default:"mirror" help:"TLS with the server: ${enum}; mirror = as the client asks."`
@@ -51,6 +52,8 @@ func (proxyCmd) Examples() string {
   xmpplens proxy tls://chat.example.org:5223               direct TLS with the server
   xmpplens proxy --client-tls=off --server-tls=starttls localhost:5222
                                                            clear text with the client, TLS with the server
+  xmpplens proxy --target a.example=10.0.0.1:5222 --target b.example=10.0.0.2:5222
+                                                           several domains, by the one that the client asks for
   xmpplens proxy --mechanisms=PLAIN example.org            for clients that insist on channel binding
   xmpplens proxy --format=json example.org | jq .summary`
 }
@@ -76,10 +79,7 @@ func (c *proxyCmd) Run(s *streams) error {
 	return (&lens{
 		write: c.Write, force: c.Force, web: c.webAddress(), display: c.display, proxy: p, streams: s,
 		greet: func(viewer string) {
-			who := "clients"
-			if c.Kind == session.KindComponent {
-				who = "components"
-			}
+			who := map[string]string{"c2s": "clients", session.KindS2S: "servers", session.KindComponent: "components"}[c.Kind]
 			s.say("xmpplens: %s at %s, server %s", who, strings.Join(c.Listen, ", "), p.Upstream)
 			if viewer != "" {
 				s.say("xmpplens: viewer %s", viewer)
@@ -87,7 +87,7 @@ func (c *proxyCmd) Run(s *streams) error {
 			if c.Kind == session.KindComponent || p.Certificate != nil {
 				return
 			}
-			s.say("xmpplens: clients must trust %s (xmpplens ca trust)", p.CA.Path())
+			s.say("xmpplens: %s must trust %s (xmpplens ca trust)", who, p.CA.Path())
 		},
 		serve: func() error { return p.Serve(ctx, listeners...) },
 	}).run()
@@ -96,6 +96,12 @@ func (c *proxyCmd) Run(s *streams) error {
 // listen opens the addresses of --listen. A socket file that nobody listens on
 // any more is taken over.
 func (c *proxyCmd) listen() ([]net.Listener, error) {
+	if len(c.Listen) == 0 {
+		c.Listen = []string{"127.0.0.1:5222"}
+		if c.Kind == session.KindS2S {
+			c.Listen[0] = "127.0.0.1:5269"
+		}
+	}
 	var out []net.Listener
 	for i, addr := range c.Listen {
 		network := "tcp"
@@ -136,12 +142,12 @@ func (c *proxyCmd) webAddress() string {
 // configure turns flags into a proxy and reports all mistakes at once.
 func (c *proxyCmd) configure() (*proxy.Proxy, error) {
 	var errs []error
-	up, err := proxy.ParseUpstream(c.Upstream)
+	up, domains, err := c.upstream()
 	if err != nil {
 		errs = append(errs, err)
 	}
 	p := &proxy.Proxy{
-		Upstream: up, ClientTLS: session.TLSMode(c.ClientTLS), ServerTLS: session.TLSMode(c.ServerTLS),
+		Upstream: up, Domains: domains, ClientTLS: session.TLSMode(c.ClientTLS), ServerTLS: session.TLSMode(c.ServerTLS),
 		Insecure: c.Insecure, Kind: c.Kind, Mechanisms: c.Mechanisms, Grace: c.Grace,
 	}
 	if c.ClientTLSMax == "1.2" {
@@ -185,6 +191,30 @@ func (c *proxyCmd) configure() (*proxy.Proxy, error) {
 		return nil, &usageError{errors.Join(errs...), "see xmpplens proxy --help"}
 	}
 	return p, nil
+}
+
+// upstream reads where servers are.
+func (c *proxyCmd) upstream() (up proxy.Upstream, domains map[string]proxy.Upstream, err error) {
+	var errs []error
+	switch {
+	case c.Upstream != "":
+		up, err = proxy.ParseUpstreamOf(c.Kind, c.Upstream)
+		errs = append(errs, err)
+	case c.Kind == session.KindS2S || len(c.Target) > 0:
+		up.Any = true
+	default:
+		errs = append(errs, errors.New("the upstream is missing: say where the server is"))
+	}
+	domains = make(map[string]proxy.Upstream)
+	for _, t := range c.Target {
+		domain, u, err := proxy.ParseTarget(c.Kind, t)
+		if _, twice := domains[domain]; twice && err == nil {
+			err = fmt.Errorf("--target: %s is given twice", domain)
+		}
+		domains[domain] = u
+		errs = append(errs, err)
+	}
+	return up, domains, errors.Join(errs...)
 }
 
 // authorities reads the file of --server-ca; nil, the system's, without one.

@@ -1,9 +1,11 @@
 package session
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
+	"github.com/xmpplens/xmpplens/decode"
 	"github.com/xmpplens/xmpplens/record"
 )
 
@@ -15,7 +17,7 @@ const tlsRecord = 0x16
 
 func (s *Session) accepted(in Input) {
 	s.event(record.Event{E: record.EventOpen, Kind: s.cfg.Kind, Client: in.Client, Server: in.Server})
-	if !s.cfg.ByDomain {
+	if !s.cfg.ByDomain && !s.cfg.ByTo {
 		s.dial()
 	}
 }
@@ -23,18 +25,67 @@ func (s *Session) accepted(in Input) {
 // dial asks for the server leg. Which records of a domain count depends on how
 // TLS begins on the server leg.
 func (s *Session) dial() {
+	s.dialing = true
 	direct := s.cfg.ServerTLS == Direct || s.cfg.ServerTLS == Mirror && s.direct
-	s.do(Effect{Do: Dial, Name: s.cfg.Domain, Direct: direct})
+	name := s.cfg.Domain
+	if s.cfg.ByTo {
+		name = s.domain()
+	}
+	s.do(Effect{Do: Dial, Name: name, Direct: direct})
 }
 
 func (s *Session) dialed(in Input) {
 	s.connected = true
 	s.dialDirect = in.Direct
 	s.note("", "connected to "+in.Server, "")
-	if s.spoken {
+	s.reach()
+}
+
+// reach goes on towards the server as soon as enough is known of the client.
+func (s *Session) reach() {
+	switch {
+	case s.begun, s.failed != nil, !s.spoken, s.needsHeader() && s.clientHeader == nil:
+	case s.connected:
 		s.begin()
+	case !s.dialing:
+		s.dial()
 	}
 }
+
+// needsHeader reports whether nothing can be done before the client has opened
+// its stream.
+func (s *Session) needsHeader() bool { return s.cfg.ByTo || s.cfg.Kind == KindS2S }
+
+// maxUnopened bounds what is kept of a client that never opens its stream.
+const maxUnopened = 64 << 10
+
+// unopened ends a session whose client says something else where its stream
+// header must come. frame is the kind of what it said, 0 for what is not framed
+// yet.
+func (s *Session) unopened(frame decode.Kind) {
+	if !s.needsHeader() || s.clientHeader != nil || s.failed != nil {
+		return
+	}
+	rest := s.cs.dec.Unread()
+	switch start := bytes.TrimSpace(rest); {
+	case frame != 0 && frame != decode.Declaration && frame != decode.Whitespace:
+	case frame == 0 && len(start) > 0 && start[0] != '<':
+	case len(s.waiting)+len(rest) > maxUnopened:
+	default:
+		return
+	}
+	s.fail("the client does not open a stream: without its header nobody knows which server it wants", "is it an XMPP client, and is TLS what --client-tls says?")
+}
+
+// abandon records that what waited for the server is not sent.
+func (s *Session) abandon() {
+	if n := len(s.waiting); n > 0 {
+		s.waiting, s.delayed = nil, false
+		s.edit(record.CS, s.waitAt, n, nil, noServer)
+	}
+}
+
+const noServer = "there is no server to send it to"
 
 // begin decides how the server leg is secured, as soon as both the client's
 // first bytes and the server's connection are there, and starts it.
@@ -42,7 +93,7 @@ func (s *Session) begin() {
 	s.begun = true
 	c, v := s.cfg.ClientTLS, s.cfg.ServerTLS
 	wants := v == Direct || v == Mirror && s.direct // TLS before the first byte
-	direct := s.dialDirect || wants && !s.cfg.ByDomain
+	direct := s.dialDirect || wants && !s.cfg.ByDomain && !s.cfg.ByTo
 	// A domain without records for direct TLS is reached with STARTTLS
 	// (XEP-0368 §3 leaves both open to a client).
 	s.ownServer = !direct && (v == StartTLS || wants)
@@ -88,19 +139,16 @@ func (s *Session) flush() {
 func (s *Session) hello(in Input) {
 	s.asksCert = true
 	s.sni, s.alpn = in.Name, in.ALPN
-	if !s.direct {
+	switch {
+	case !s.direct:
 		s.certify("")
+		return
+	case s.failed != nil, s.needsHeader():
+		s.certify(anyALPN)
 		return
 	}
 	s.spoken = true
-	switch {
-	case s.failed != nil:
-		s.certify(anyALPN)
-	case s.connected:
-		s.begin()
-	default:
-		s.dial()
-	}
+	s.reach()
 }
 
 // anyALPN stands for the client's own first choice.
@@ -212,9 +260,12 @@ func (s *Session) release(d record.Dir) {
 		if !ok {
 			return
 		}
-		if !s.discards(d) {
+		switch {
+		case d == record.CS && s.failed != nil:
+			s.drop(d, f, noServer)
+		case !s.discards(d):
 			s.forward(d, f)
-		} else {
+		default:
 			s.edit(d, f.Offset, len(f.Raw), nil, "the connection ended in the middle of TLS negotiation")
 		}
 	}
@@ -226,6 +277,7 @@ func (s *Session) end() {
 	if s.by == "" {
 		s.by = "proxy"
 	}
+	s.abandon()
 	if s.holding {
 		s.decide("dropped", nil, "the session ended during the handshake with the server")
 	}

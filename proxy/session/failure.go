@@ -24,6 +24,7 @@ func (s *Session) fail(text, hint string) {
 		return
 	}
 	s.note("error", text, hint)
+	s.abandon()
 	s.failed = &failure{text: text}
 	s.by, s.cause = "proxy", text
 	s.waitServer = false

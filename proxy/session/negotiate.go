@@ -39,14 +39,13 @@ func (s *Session) data(d record.Dir, b []byte) {
 	if !s.armed {
 		s.drain(d)
 	}
+	if d == record.CS {
+		s.unopened(0)
+	}
 	s.event(record.Event{E: record.EventData, D: d, Data: b, HasData: true})
-	if d == record.CS && !s.spoken {
+	if d == record.CS && !s.begun {
 		s.spoken = true
-		if s.connected {
-			s.begin()
-		} else if s.cfg.ByDomain && s.failed == nil {
-			s.dial()
-		}
+		s.reach()
 	}
 }
 
@@ -159,11 +158,14 @@ func is(f decode.Frame, ns, name string) bool {
 }
 
 func (s *Session) fromClient(f decode.Frame) {
+	if f.Kind != decode.Header {
+		s.unopened(f.Kind)
+	}
 	switch {
 	case f.Kind == decode.Header:
 		s.clientOpens(f)
 	case s.failed != nil, s.replay && f.Kind == decode.Declaration:
-		s.drop(record.CS, f, "there is no server to send it to")
+		s.drop(record.CS, f, noServer)
 	case is(f, nsTLS, "starttls"):
 		s.clientAsksTLS(f)
 	case s.goesOn(record.CS, f):
@@ -187,7 +189,7 @@ func (s *Session) clientOpens(f decode.Frame) {
 	s.clientHeader = append(append([]byte(nil), s.decl[Client]...), f.Raw...)
 	switch {
 	case s.failed != nil:
-		s.drop(record.CS, f, "there is no server to send it to")
+		s.drop(record.CS, f, noServer)
 		s.sayFailure()
 	case s.replay:
 		s.replay = false

@@ -59,6 +59,8 @@ func readScript(t *testing.T, path string) script {
 					sc.cfg.Kind = v
 				case "secret":
 					sc.cfg.Secret = v
+				case "by-to":
+					sc.cfg.ByTo = true
 				case "by-domain":
 					sc.cfg.ByDomain = true
 				default:

@@ -83,6 +83,9 @@ type Config struct {
 	// depend on the client's way of TLS: the session then dials when the
 	// client has spoken, not before.
 	ByDomain bool
+	// ByTo says that the upstream depends on the domain that the client
+	// names: the session then dials when its stream header has come.
+	ByTo bool
 	// Domain is the name of the upstream, used where the client names none.
 	Domain string
 	// CA is how to find the certificate authority, for hints.
@@ -141,7 +144,7 @@ type Do uint8
 const (
 	Record      Do = iota + 1 // append Events, in one write
 	Send                      // write Bytes to Leg
-	Dial                      // connect the server leg: Name (domain), Direct; answer Dialed or DialFailed
+	Dial                      // connect the server leg to the server of Name (domain), Direct; answer Dialed or DialFailed
 	Secure                    // start TLS on Leg: the client leg as server, with Unread before anything read from the socket; the server leg as client, for Name, offering ALPN; answer Secured or TLSFailed
 	Certificate               // answer to Hello: the leaf for Name, choosing from ALPN
 	CloseWrite                // end the sending side of Leg: close_notify, then FIN
@@ -198,6 +201,7 @@ type Session struct {
 	connected  bool // the server leg is dialled
 	spoken     bool // the client has said something
 	begun      bool // how the server leg is secured is decided
+	dialing    bool // the upstream is asked for
 	asksCert   bool // the client's hello waits for Certificate
 	direct     bool // the client leg began with a TLS record
 	dialDirect bool // the upstream's address asks for direct TLS
@@ -276,7 +280,7 @@ func (s *Session) Waits(d record.Dir) bool {
 // ServerReady reports whether bytes may be read from the server leg: a server
 // says nothing before the client has, and a handshake has to be done first.
 func (s *Session) ServerReady() bool {
-	return s.connected && s.spoken && !(s.tls[Server] == handshaking && s.proceed == nil) && !s.closed
+	return s.connected && s.begun && !(s.tls[Server] == handshaking && s.proceed == nil) && !s.closed
 }
 
 // Closed reports whether the session is over.
