@@ -66,11 +66,14 @@ type Proxy struct {
 	// to stop, before they are told with a stream close.
 	Grace time.Duration
 
-	last  atomic.Int64 // number of the newest connection
-	own   []net.Addr   // what is listened on; set before the first client is accepted
-	mu    sync.Mutex
-	conns map[*conn]struct{} // guarded by mu
-	wg    sync.WaitGroup     // one for each connection
+	last   atomic.Int64 // number of the newest connection
+	own    []net.Addr   // what is listened on; set before the first client is accepted
+	mu     sync.Mutex
+	conns  map[*conn]struct{} // guarded by mu
+	ending bool               // guarded by mu: no session begins any more
+	wg     sync.WaitGroup     // one for each connection
+
+	front *front // nil unless the upstream is a WebSocket or BOSH endpoint
 }
 
 // Serve accepts clients from the listeners until ctx is done. It then closes
@@ -92,12 +95,17 @@ func (p *Proxy) Serve(ctx context.Context, listeners ...net.Listener) error {
 	if p.conns == nil {
 		p.conns = make(map[*conn]struct{})
 	}
+	p.ending = false
 	p.mu.Unlock()
 	// Sessions outlive ctx by their grace time.
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	ctx, end := context.WithCancel(ctx)
 	defer end()
+	if p.Upstream.Web != "" {
+		p.front = newFront(work, p)
+		defer p.front.close()
+	}
 	errs := make([]error, len(listeners))
 	var wg sync.WaitGroup
 	for i, ln := range listeners {
@@ -143,22 +151,47 @@ func (p *Proxy) acceptClients(ctx, work context.Context, ln net.Listener) error 
 			continue
 		}
 		pause = 0
+		if p.front != nil {
+			p.front.accept(nc)
+			continue
+		}
 		c := newConn(p, int(p.last.Add(1)), nc)
-		p.mu.Lock()
-		p.conns[c] = struct{}{}
-		p.mu.Unlock()
-		p.wg.Go(func() {
+		if !p.begin(c) {
+			nc.Close()
+			return nil
+		}
+		go func() {
+			defer p.ended(c)
 			c.clientToServer(work)
-			p.mu.Lock()
-			delete(p.conns, c)
-			p.mu.Unlock()
-		})
+		}()
 	}
+}
+
+// begin counts a session in; false: it must not begin. ended follows.
+func (p *Proxy) begin(c *conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ending {
+		return false
+	}
+	p.conns[c] = struct{}{}
+	p.wg.Add(1)
+	return true
+}
+
+func (p *Proxy) ended(c *conn) {
+	p.mu.Lock()
+	delete(p.conns, c)
+	p.mu.Unlock()
+	p.wg.Done()
 }
 
 // endSessions waits for the grace time, then tells the sessions that are left
 // and cuts those that do not listen.
 func (p *Proxy) endSessions(cancel context.CancelFunc) {
+	p.mu.Lock()
+	p.ending = true
+	p.mu.Unlock()
 	done := make(chan struct{})
 	go func() { // ends with the last connection, which is cut below
 		p.wg.Wait()

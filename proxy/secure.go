@@ -27,7 +27,7 @@ func (c *conn) secure(ctx context.Context, e *session.Effect) {
 			return c.answerHello(ctx, hello)
 		}})
 	} else {
-		tc = tls.Client(sock, c.p.clientConfig(e, check))
+		tc = tls.Client(sock, c.p.serverTLS(e.Name, e.ALPN, check))
 	}
 	limit, cancel := context.WithTimeout(ctx, handshakeLimit)
 	err := tc.HandshakeContext(limit)
@@ -114,13 +114,13 @@ func (c *conn) bindings(l session.Leg, state tls.ConnectionState) map[string][]b
 // A verdict is what checking the server's certificate found.
 type verdict struct{ problem string }
 
-// clientConfig makes the configuration of the server leg. The certificate is
+// serverTLS makes the configuration of the server leg. The certificate is
 // always checked; with Insecure a bad one is reported and accepted.
-func (p *Proxy) clientConfig(e *session.Effect, v *verdict) *tls.Config {
-	name := ServerName(e.Name)
+func (p *Proxy) serverTLS(domain string, alpn []string, v *verdict) *tls.Config {
+	name := ServerName(domain)
 	return &tls.Config{
 		ServerName:         name,
-		NextProtos:         e.ALPN,
+		NextProtos:         alpn,
 		MaxVersion:         p.ServerTLSMax,
 		InsecureSkipVerify: true, // VerifyConnection does it
 		VerifyConnection: func(cs tls.ConnectionState) error {

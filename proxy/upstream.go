@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,10 +19,15 @@ type Upstream struct {
 	Direct  bool   // TLS from the first byte (XEP-0368)
 	Service bool   // Host is a domain, found by its SRV records (RFC 6120 §3.2)
 	Any     bool   // the domain that the client names, found by its SRV records; nothing else is set
+
+	// Web says that XMPP is spoken over HTTP: ws, wss (WebSocket, RFC 7395),
+	// http or https (BOSH, XEP-0124); "" = not. Path is that of the
+	// endpoint, as in the URL, with its query.
+	Web, Path string
 }
 
-// ParseUpstream reads a domain (SRV look-up), host:port, tls://host:port, or *
-// for the domain that each client names.
+// ParseUpstream reads a domain (SRV look-up), host:port, tls://host:port, the URL of a
+// WebSocket or BOSH endpoint, or * for the domain that each client names.
 func ParseUpstream(s string) (Upstream, error) { return ParseUpstreamOf("", s) }
 
 // ParseUpstreamOf is ParseUpstream with the ports that are usual for a kind of
@@ -37,6 +43,8 @@ func ParseUpstreamOf(kind, s string) (Upstream, error) {
 	}
 	switch scheme {
 	case "", "xmpp", "tls", "xmpps":
+	case "ws", "wss", "http", "https":
+		return parseEndpoint(s)
 	default:
 		return Upstream{}, &hinted{fmt.Errorf("proxy: upstream %q: unknown scheme %q", s, scheme), upstreamForms}
 	}
@@ -72,10 +80,67 @@ func ParseUpstreamOf(kind, s string) (Upstream, error) {
 	return Upstream{Host: host, Port: int(n), Direct: direct}, nil
 }
 
+// parseEndpoint reads the URL of a WebSocket or BOSH endpoint.
+func parseEndpoint(s string) (Upstream, error) {
+	bad := func(why string) (Upstream, error) {
+		return Upstream{}, &hinted{fmt.Errorf("proxy: upstream %q: %s", s, why), upstreamForms}
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		var reason *url.Error
+		if errors.As(err, &reason) {
+			err = reason.Err
+		}
+		return bad(err.Error())
+	case u.Hostname() == "":
+		return bad("the host is missing")
+	case u.User != nil:
+		return bad("a user has no place in it")
+	case u.Fragment != "":
+		return bad("a fragment has no place in it")
+	}
+	up := Upstream{Host: u.Hostname(), Web: u.Scheme, Direct: u.Scheme == "wss" || u.Scheme == "https", Path: u.RequestURI(), Port: 80}
+	if up.Direct {
+		up.Port = 443
+	}
+	if port := u.Port(); port != "" {
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || n == 0 {
+			return bad(fmt.Sprintf("port %q is not between 1 and 65535", port))
+		}
+		up.Port = int(n)
+	}
+	return up, nil
+}
+
+// origin is where requests to the upstream go, and what they say that they
+// come from: http or https with the host, and the port unless it is the usual.
+func (u Upstream) origin() *url.URL {
+	o := &url.URL{Scheme: "http", Host: u.authority()}
+	if u.Direct {
+		o.Scheme = "https"
+	}
+	return o
+}
+
+// authority is host and port as the Host header has them.
+func (u Upstream) authority() string {
+	if u.Direct && u.Port == 443 || !u.Direct && u.Port == 80 {
+		if strings.Contains(u.Host, ":") {
+			return "[" + u.Host + "]"
+		}
+		return u.Host
+	}
+	return net.JoinHostPort(u.Host, strconv.Itoa(u.Port))
+}
+
 func (u Upstream) String() string {
 	switch {
 	case u.Any:
 		return "*"
+	case u.Web != "":
+		return u.Web + "://" + u.authority() + u.Path
 	case u.Service:
 		return u.Host
 	}
@@ -97,7 +162,7 @@ func (u Upstream) is(a net.Addr) bool {
 	return ip != nil && ip.Equal(tcp.IP) || strings.EqualFold(u.Host, "localhost") && tcp.IP.IsLoopback()
 }
 
-const upstreamForms = "use DOMAIN, HOST:PORT or tls://HOST:PORT"
+const upstreamForms = "use DOMAIN, HOST:PORT, tls://HOST:PORT, ws(s)://HOST/PATH (WebSocket) or http(s)://HOST/PATH (BOSH)"
 
 // hinted is an error with its remedy.
 type hinted struct {

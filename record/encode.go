@@ -60,6 +60,11 @@ func appendEvent(dst []byte, ev *Event) []byte {
 		dst = strconv.AppendInt(dst, ev.N, 10)
 	}
 	dst = appendField(dst, "verdict", ev.Verdict)
+	dst = appendField(dst, "op", ev.Op)
+	if ev.Code != 0 {
+		dst = append(dst, `,"code":`...)
+		dst = strconv.AppendInt(dst, int64(ev.Code), 10)
+	}
 	dst = appendField(dst, "level", ev.Level)
 	dst = appendField(dst, "text", ev.Text)
 	if ev.HasData {

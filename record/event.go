@@ -38,6 +38,8 @@ const (
 	EventInject  = "inject"  // Data was sent before offset O of D: By, Why
 	EventNote    = "note"    // a remark: Level, Text, Hint, By
 	EventClose   = "close"   // the connection ended: By, Error, Why
+	EventHTTP    = "http"    // a request that is not XMPP, with its answer: Op (method), Text (path), Code (status); Data, when it was changed, is what the client got: Why
+	EventControl = "control" // a control frame of WebSocket: D, Op (ping, pong, close), Data; Code and Text of a close; or Op "cut", a message that ended inside of an element
 )
 
 // An Event is one line of a recording. Which fields count depends on E; zero
@@ -64,6 +66,9 @@ type Event struct {
 	Verdict, By, Why  string
 	Level, Text, Hint string // note; Level is "", "note", "warning" or "error"
 	Error             string
+
+	Op   string // control, http
+	Code int
 
 	Extra []Member // keys that this version does not know, in their order
 }

@@ -69,6 +69,10 @@ func parseEvent(line []byte, ev *Event) error {
 			str(&ev.Hint)
 		case "error":
 			str(&ev.Error)
+		case "op":
+			str(&ev.Op)
+		case "code":
+			ev.Code, err = strconv.Atoi(string(value))
 		case "s":
 			ev.HasData = true
 			ev.Data, err = unquote(value)

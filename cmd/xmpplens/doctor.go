@@ -52,6 +52,9 @@ func (c *doctorCmd) Run(s *streams) error {
 	if err != nil {
 		return &usageError{err, hintOf(err)}
 	}
+	if up.Web != "" {
+		return &usageError{fmt.Errorf("doctor does not look at %s:// addresses", up.Web), "give DOMAIN, and --server=HOST:PORT"}
+	}
 	p := &proxy.Proxy{Upstream: up}
 	if c.Resolver != "" {
 		p.Resolver = proxy.ResolverAt(c.Resolver)

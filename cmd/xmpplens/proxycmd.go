@@ -20,7 +20,7 @@ import (
 )
 
 type proxyCmd struct {
-	Upstream     string        `arg:"" optional:"" help:"Where the server is: DOMAIN (SRV look-up), HOST:PORT, tls://HOST:PORT, or * for the domain that is asked for; left out with --target and --kind=s2s it is *."`
+	Upstream     string        `arg:"" optional:"" help:"Where the server is: DOMAIN (SRV look-up), HOST:PORT, tls://HOST:PORT, ws(s)://HOST/PATH (WebSocket), http(s)://HOST/PATH (BOSH), or * for the domain that is asked for; left out with --target and --kind=s2s it is *."`
 	Listen       []string      `short:"l" sep:"none" placeholder:"ADDR" help:"Address for clients, host:port or unix:PATH; may be given several times (127.0.0.1:5222; 127.0.0.1:5269 with --kind=s2s)."`
 	Kind         string        `enum:"c2s,component" default:"c2s" help:"Who connects: ${enum}."`
 	Target       []string      `sep:"none" placeholder:"DOMAIN=HOST:PORT" help:"Where the server of a domain is, whatever UPSTREAM says; may be given several times."`
@@ -149,6 +149,20 @@ func (c *proxyCmd) configure() (*proxy.Proxy, error) {
 	p := &proxy.Proxy{
 		Upstream: up, Domains: domains, ClientTLS: session.TLSMode(c.ClientTLS), ServerTLS: session.TLSMode(c.ServerTLS),
 		Insecure: c.Insecure, Kind: c.Kind, Mechanisms: c.Mechanisms, Grace: c.Grace,
+	}
+	if up.Web != "" {
+		for _, wrong := range []struct {
+			is  bool
+			why string
+		}{
+			{c.ServerTLS != "mirror", "--server-tls does not go with " + up.Web + "://, which says it already"},
+			{c.ClientTLS == "starttls", "--client-tls=starttls does not go with " + up.Web + "://: there is no STARTTLS in HTTP; use mirror, off or direct"},
+			{c.Kind != "c2s", "--kind=" + c.Kind + " does not go with " + up.Web + "://, which is for clients"},
+		} {
+			if wrong.is {
+				errs = append(errs, errors.New(wrong.why))
+			}
+		}
 	}
 	if c.ClientTLSMax == "1.2" {
 		p.ClientTLSMax = tls.VersionTLS12

@@ -103,7 +103,7 @@ func (f *Folder) Add(ev record.Event, pos int64, emit func(*Entry)) {
 	case ev.E == record.EventClose:
 		f.close(ev.C, ev.T, emit)
 		f.about(ev, pos, emit)
-	case ev.E == record.EventOpen, ev.E == record.EventNote:
+	case ev.E == record.EventOpen, ev.E == record.EventNote, ev.E == record.EventHTTP:
 		f.about(ev, pos, emit)
 	}
 }
@@ -385,6 +385,12 @@ func say(ev record.Event) string {
 		}
 		if ev.Why != "" {
 			text += " (" + ev.Why + ")"
+		}
+		return text
+	case record.EventHTTP:
+		text := fmt.Sprintf("%s %s → %d", ev.Op, ev.Text, ev.Code)
+		if ev.Why != "" {
+			text += ": " + ev.Why
 		}
 		return text
 	}

@@ -30,7 +30,7 @@ type Entry struct {
 	Dir  record.Dir    // "" for entries that are not from a stream
 
 	// Kind is that of the stanza (see stanza.Stanza), or open, secure,
-	// note, close.
+	// note, http, close.
 	Kind string
 
 	Offset int64 // of the frame in what the direction received
@@ -81,4 +81,15 @@ func cloneFrame(f decode.Frame) decode.Frame {
 // Matches reports whether a filter chooses the entry.
 func (e *Entry) Matches(f *filter.Filter) bool {
 	return f.Match(&filter.Subject{N: e.N, Conn: e.Conn, Dir: string(e.Dir), Frame: e.Frame, Stanza: &e.Stanza, Facts: &e.Facts, Outcome: e.Outcome()})
+}
+
+// Quiet reports whether the entry matters only to those who look for it.
+func (e *Entry) Quiet() bool {
+	switch e.Kind {
+	case "whitespace", "declaration":
+		return true
+	case record.EventHTTP:
+		return e.Why == ""
+	}
+	return false
 }
