@@ -19,22 +19,24 @@ import (
 // the order in which the session decided them, while a blocked write holds up
 // its own direction only.
 type conn struct {
-	p  *Proxy
-	id int
+	p    *Proxy
+	id   int
+	door door // where the client came in, and where it goes
 
 	mu       sync.Mutex
 	sess     *session.Session // guarded by mu
 	released sync.Cond        // on mu; the session may have stopped waiting
 
-	legs [2]leg
-	cert *tls.Config // answer to the client's hello; used by clientToServer only
+	legs    [2]leg
+	dialled dialled     // how the server leg was connected; written before its socket is
+	cert    *tls.Config // answer to the client's hello; used by clientToServer only
 
 	started bool           // serverToClient runs; used by clientToServer only
 	wg      sync.WaitGroup // for serverToClient
 }
 
-func newConn(p *Proxy, id int, nc net.Conn) *conn {
-	c := &conn{p: p, id: id, sess: session.New(p.sessionConfig(id))}
+func newConn(p *Proxy, id int, nc net.Conn, d door) *conn {
+	c := &conn{p: p, id: id, door: d, sess: session.New(p.sessionConfig(id, d))}
 	c.released.L = &c.mu
 	c.legs[session.Client].use(nc)
 	return c
@@ -44,7 +46,7 @@ func newConn(p *Proxy, id int, nc net.Conn) *conn {
 // when it returns both legs are closed and serverToClient has ended.
 func (c *conn) clientToServer(ctx context.Context) {
 	client := &c.legs[session.Client]
-	c.handle(ctx, session.Input{On: session.Accepted, Client: client.remote(), Server: c.p.Upstream.String()})
+	c.handle(ctx, session.Input{On: session.Accepted, Client: client.remote(), Server: c.door.up.String()})
 	for c.wait(record.CS) && c.receive(ctx, session.Client) {
 		c.startServer(ctx)
 	}
@@ -150,13 +152,17 @@ func (c *conn) do(ctx context.Context, e *session.Effect) {
 	l := &c.legs[e.Leg]
 	switch e.Do {
 	case session.Dial:
-		nc, direct, err := c.p.Dial(ctx, e.Name, e.Direct)
+		d, err := c.dial(ctx, e)
 		if err != nil {
 			c.handle(ctx, session.Input{On: session.DialFailed, Err: err, Hint: hintOf(err)})
 			return
 		}
-		c.legs[session.Server].use(nc)
-		c.handle(ctx, session.Input{On: session.Dialed, Server: nc.RemoteAddr().String(), Direct: direct})
+		c.dialled = d
+		c.legs[session.Server].use(d.conn)
+		c.handle(ctx, session.Input{On: session.Dialed, Server: d.conn.RemoteAddr().String(), Direct: d.direct, Hint: d.instead})
+	case session.Redirect:
+		addr, err := c.lead(e.Name)
+		c.handle(ctx, session.Input{On: session.Redirected, Name: addr, Err: err, Hint: hintOf(err)})
 	case session.Secure:
 		c.secure(ctx, e)
 	case session.Certificate:
@@ -171,6 +177,19 @@ func (c *conn) do(ctx context.Context, e *session.Effect) {
 			c.legs[i].deadline(drainLimit)
 		}
 	}
+}
+
+// dial connects the server leg: clients that a server sent here go where it
+// said, others where their domain's server is.
+func (c *conn) dial(ctx context.Context, e *session.Effect) (dialled, error) {
+	u := c.door.up
+	if !c.door.named {
+		var err error
+		if u, err = c.p.upstreamOf(e.Name); err != nil {
+			return dialled{}, err
+		}
+	}
+	return c.p.dial(ctx, u, e.Direct)
 }
 
 // shutdown ends the session in an orderly way, because the proxy ends.

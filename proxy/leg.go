@@ -47,6 +47,8 @@ func (l *leg) remote() string {
 	return l.socket.Load().conn.RemoteAddr().String()
 }
 
+func (l *leg) local() net.Addr { return l.socket.Load().conn.LocalAddr() }
+
 // read returns the next chunk. The caller releases the buffer.
 func (l *leg) read() (*chunk, int, error) {
 	if l.socket.Load() == nil {

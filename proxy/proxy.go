@@ -74,6 +74,9 @@ type Proxy struct {
 	wg     sync.WaitGroup     // one for each connection
 
 	front *front // nil unless the upstream is a WebSocket or BOSH endpoint
+
+	doors     []door    // guarded by mu; of Serve's listeners
+	redirects redirects // those that servers send clients to
 }
 
 // Serve accepts clients from the listeners until ctx is done. It then closes
@@ -83,7 +86,9 @@ func (p *Proxy) Serve(ctx context.Context, listeners ...net.Listener) error {
 	if p.Log == nil {
 		return errors.New("proxy: no log to record in")
 	}
+	var doors []door
 	for _, ln := range listeners {
+		doors = append(doors, door{ln: ln, up: p.Upstream})
 		if p.Upstream.is(ln.Addr()) {
 			return fmt.Errorf("proxy: the upstream %s is the proxy itself: listen on another port", p.Upstream)
 		}
@@ -96,6 +101,7 @@ func (p *Proxy) Serve(ctx context.Context, listeners ...net.Listener) error {
 		p.conns = make(map[*conn]struct{})
 	}
 	p.ending = false
+	p.doors = doors
 	p.mu.Unlock()
 	// Sessions outlive ctx by their grace time.
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -107,16 +113,18 @@ func (p *Proxy) Serve(ctx context.Context, listeners ...net.Listener) error {
 		defer p.front.close()
 	}
 	errs := make([]error, len(listeners))
+	p.redirects.serve = func(d door) { p.serveRedirect(ctx, work, d) }
 	var wg sync.WaitGroup
-	for i, ln := range listeners {
-		stop := context.AfterFunc(ctx, func() { ln.Close() })
+	for i, d := range doors {
+		stop := context.AfterFunc(ctx, func() { d.ln.Close() })
 		defer stop()
 		wg.Go(func() { // ends with ctx, or with its listener and then all do
-			errs[i] = p.acceptClients(ctx, work, ln)
+			errs[i] = p.acceptClients(ctx, work, d)
 			end()
 		})
 	}
 	wg.Wait()
+	p.redirects.close()
 	for _, ln := range listeners {
 		ln.Close()
 	}
@@ -124,10 +132,10 @@ func (p *Proxy) Serve(ctx context.Context, listeners ...net.Listener) error {
 	return errors.Join(errs...)
 }
 
-func (p *Proxy) acceptClients(ctx, work context.Context, ln net.Listener) error {
+func (p *Proxy) acceptClients(ctx, work context.Context, d door) error {
 	pause := time.Duration(0)
 	for {
-		nc, err := ln.Accept()
+		nc, err := d.ln.Accept()
 		if ctx.Err() != nil {
 			if nc != nil {
 				nc.Close()
@@ -151,11 +159,11 @@ func (p *Proxy) acceptClients(ctx, work context.Context, ln net.Listener) error 
 			continue
 		}
 		pause = 0
-		if p.front != nil {
+		if p.front != nil && !d.named {
 			p.front.accept(nc)
 			continue
 		}
-		c := newConn(p, int(p.last.Add(1)), nc)
+		c := newConn(p, int(p.last.Add(1)), nc, d)
 		if !p.begin(c) {
 			nc.Close()
 			return nil
@@ -232,10 +240,15 @@ func (p *Proxy) each(f func(*conn)) {
 	wg.Wait()
 }
 
-func (p *Proxy) sessionConfig(id int) session.Config {
+// sessionConfig is that of a connection through d. The name of the server stays
+// that of the main upstream, wherever it sends its clients.
+func (p *Proxy) sessionConfig(id int, d door) session.Config {
 	cfg := session.Config{
 		Conn: id, ClientTLS: p.ClientTLS, ServerTLS: p.ServerTLS, Mechanisms: p.Mechanisms, Accounts: p.Accounts, Kind: p.Kind, Secret: p.Secret, OwnCertificate: p.Certificate != nil,
 		ByDomain: p.Upstream.Service, ByTo: p.Upstream.Any || len(p.Domains) > 0, Domain: p.Upstream.Host, MaxFrame: p.MaxFrame,
+	}
+	if d.named {
+		cfg.ByDomain, cfg.ByTo = d.up.Service, false
 	}
 	if p.CA != nil {
 		cfg.CA = p.CA.Path()

@@ -183,41 +183,52 @@ func hintOf(err error) string {
 	return ""
 }
 
+// A dialled is a connection to the server.
+type dialled struct {
+	conn    net.Conn
+	up      Upstream
+	direct  bool   // TLS from the first byte is to be used with it
+	target  string // host:port, as DNS or the user named it
+	instead string // why it is not the first choice of DNS; "" when it is
+}
+
 // Dial connects to the server of a domain as the server leg is connected: where
 // Domains says, else where Upstream does. direct asks for TLS from the first
 // byte; the answer says whether it is to be used with the address found. Only
 // Upstream, Domains, Kind and Resolver are used.
 func (p *Proxy) Dial(ctx context.Context, domain string, direct bool) (net.Conn, bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialLimit)
-	defer cancel()
 	u, err := p.upstreamOf(domain)
 	if err != nil {
 		return nil, false, err
 	}
+	d, err := p.dial(ctx, u, direct)
+	return d.conn, d.direct, err
+}
+
+func (p *Proxy) dial(ctx context.Context, u Upstream, direct bool) (dialled, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialLimit)
+	defer cancel()
 	if !u.Service {
-		c, err := p.dialHost(ctx, net.JoinHostPort(u.Host, strconv.Itoa(u.Port)))
-		return c, u.Direct || direct, err
+		return p.dialAny(ctx, u, u.Direct || direct, []string{net.JoinHostPort(u.Host, strconv.Itoa(u.Port))})
 	}
 	service := serviceOf(p.Kind)
 	if direct {
 		targets, err := p.Targets(ctx, service.direct, u.Host)
 		if err != nil {
-			return nil, false, err
+			return dialled{}, err
 		}
 		if len(targets) > 0 {
-			c, err := p.dialAny(ctx, targets)
-			return c, true, err
+			return p.dialAny(ctx, u, true, targets)
 		}
 	}
 	targets, err := p.Targets(ctx, service.name, u.Host)
 	if err != nil {
-		return nil, false, err
+		return dialled{}, err
 	}
 	if len(targets) == 0 {
 		targets = []string{net.JoinHostPort(u.Host, strconv.Itoa(service.port))} // RFC 6120 §3.2.2
 	}
-	c, err := p.dialAny(ctx, targets)
-	return c, false, err
+	return p.dialAny(ctx, u, false, targets)
 }
 
 // Targets returns the addresses of a domain's service (xmpp-client, xmpps-client,
@@ -264,22 +275,29 @@ func ResolverAt(addr string) *net.Resolver {
 	}}
 }
 
-func (p *Proxy) dialAny(ctx context.Context, targets []string) (net.Conn, error) {
+// dialAny connects to the first target that answers.
+func (p *Proxy) dialAny(ctx context.Context, u Upstream, direct bool, targets []string) (dialled, error) {
 	var errs []error
-	for _, t := range targets {
+	for i, t := range targets {
 		c, err := p.dialHost(ctx, t)
 		if err == nil {
-			return c, nil
+			d := dialled{conn: c, up: u, direct: direct, target: t}
+			if i > 0 {
+				d.instead = fmt.Sprintf("%s is choice %d of %d in DNS: %s", t, i+1, len(targets), oneLine(errs))
+			}
+			return d, nil
 		}
 		errs = append(errs, err)
 	}
-	err := errors.Join(errs...)
-	if len(errs) == 1 {
-		err = errs[0]
-	} else {
-		err = errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
+	err := errs[0]
+	if len(errs) > 1 {
+		err = errors.New(oneLine(errs))
 	}
-	return nil, &hinted{err, hintOf(errs[0])}
+	return dialled{}, &hinted{err, hintOf(errs[0])}
+}
+
+func oneLine(errs []error) string {
+	return strings.ReplaceAll(errors.Join(errs...).Error(), "\n", "; ")
 }
 
 func (p *Proxy) dialHost(ctx context.Context, addr string) (net.Conn, error) {

@@ -131,6 +131,7 @@ type Prosody struct {
 	// Component is where components connect; their secret is ComponentSecret.
 	Component string
 	config    string
+	elsewhere string // see SendElsewhere
 }
 
 // StartProsody starts a server for the given hosts, which log in over TLS or in
@@ -155,13 +156,14 @@ component_ports = { %[10]d }  component_interfaces = { "127.0.0.1" }
 c2s_ports = { %[4]d }  c2s_direct_tls_ports = { %[5]d }  s2s_ports = {}
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
-modules_enabled = { "roster", "saslauth", "tls", "disco", "ping", "version", "carbons", "smacks", "offline" }
+modules_enabled = { "roster", "saslauth", "tls", "disco", "ping", "version", "carbons", "smacks", "offline", "elsewhere" }
 modules_disabled = { "s2s" }
 certificates = %[6]q
 ssl = { certificate = %[7]q; key = %[8]q }
 c2s_direct_tls_ssl = ssl
 log = { { levels = { min = "info" }, to = "file", filename = %[9]q } }
 `, filepath.Join(dir, "pid"), filepath.Join(dir, "data"), filepath.Join(dir, "sock"), port, direct, dir, cert, key, filepath.Join(dir, "log"), component)
+	cfg.WriteString(p.installElsewhere(t, dir))
 	for _, h := range hosts {
 		if strings.HasPrefix(h, "play.") {
 			fmt.Fprintf(&cfg, "Component %q\n  component_secret = %q\n", h, ComponentSecret)

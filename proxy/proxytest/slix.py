@@ -8,6 +8,7 @@ p.add_argument("password")
 p.add_argument("addr")
 p.add_argument("ca")
 p.add_argument("--direct", action="store_true")
+p.add_argument("--follow", action="store_true")
 p.add_argument("--to")
 p.add_argument("--say")
 p.add_argument("--expect", type=int, default=0)
@@ -29,8 +30,29 @@ class Client(slixmpp.ClientXMPP):
         self.add_event_handler("failed_all_auth", lambda e: self.over("no login"))
         self.add_event_handler("connection_failed", lambda e: self.over("no connection: %s" % e))
         self.add_event_handler("ssl_invalid_chain", lambda e: self.over("certificate: %s" % e))
-        self.add_event_handler("stream_error", lambda e: self.over("stream error: %s" % e["condition"]))
-        self.add_event_handler("disconnected", lambda e: self.over("disconnected"))
+        if a.follow:
+            # slixmpp 1.8 goes to the port that is usual, not to the one named.
+            self.max_redirects = -1
+            self.elsewhere = None
+            self.add_event_handler("stream_error", self.told)
+            self.add_event_handler("disconnected", self.follow)
+        else:
+            self.add_event_handler("stream_error", lambda e: self.over("stream error: %s" % e["condition"]))
+            self.add_event_handler("disconnected", lambda e: self.over("disconnected"))
+        self.add_event_handler("sm_enabled", lambda e: print("location", e["location"], flush=True))
+
+    def told(self, e):
+        if e["condition"] == "see-other-host":
+            host, port = e["see_other_host"].rsplit(":", 1)
+            self.elsewhere = (host.strip("[]"), int(port))
+            print("sent to", e["see_other_host"], flush=True)
+
+    def follow(self, _):
+        if self.elsewhere:
+            self.connect(self.elsewhere)
+            self.elsewhere = None
+        else:
+            self.over("disconnected")
 
     def over(self, why):
         if not self.end.done():

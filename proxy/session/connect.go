@@ -38,6 +38,9 @@ func (s *Session) dialed(in Input) {
 	s.connected = true
 	s.dialDirect = in.Direct
 	s.note("", "connected to "+in.Server, "")
+	if in.Hint != "" {
+		s.note("warning", in.Hint, "")
+	}
 	s.reach()
 }
 
@@ -251,6 +254,9 @@ func (s *Session) eof(in Input) {
 // release sends on what was held of an unfinished frame: nothing that was
 // received is kept back for ever.
 func (s *Session) release(d record.Dir) {
+	if d == record.SC {
+		s.letGo()
+	}
 	if !s.armed {
 		return
 	}
@@ -273,6 +279,7 @@ func (s *Session) release(d record.Dir) {
 
 // end closes both legs and completes the record.
 func (s *Session) end() {
+	s.letGo()
 	s.closed = true
 	if s.by == "" {
 		s.by = "proxy"
@@ -304,6 +311,7 @@ func (s *Session) writeFailed(l Leg, err error) {
 // allows it.
 func (s *Session) shutdown() {
 	s.by, s.cause = "proxy", "the proxy was stopped"
+	s.letGo()
 	if (s.tls[Client] == plain || s.tls[Client] == secured) && s.scHeaderSent && s.sc.dec.AtBoundary() {
 		s.inject(record.SC, s.streamError("system-shutdown", ""), "the proxy was stopped")
 		s.do(Effect{Do: CloseWrite, Leg: Client})

@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/xmpplens/xmpplens/decode"
 	"github.com/xmpplens/xmpplens/record"
@@ -25,7 +26,25 @@ func (s *Session) data(d record.Dir, b []byte) {
 	h := s.half(d)
 	h.off += int64(len(b))
 	h.dec.Write(b)
-	for s.armed && !s.closed {
+	s.frames(d)
+	if d == record.CS {
+		s.unopened(0)
+	}
+	s.event(record.Event{E: record.EventData, D: d, Data: b, HasData: true})
+	if d == record.CS && !s.begun {
+		s.spoken = true
+		s.reach()
+	}
+}
+
+// frames handles what is complete of a direction.
+func (s *Session) frames(d record.Dir) {
+	h := s.half(d)
+	if !s.armed {
+		s.guard()
+		return
+	}
+	for s.armed && !s.closed && !(d == record.SC && s.turn != nil) {
 		if s.discards(d) {
 			s.discard(d)
 			break
@@ -38,14 +57,6 @@ func (s *Session) data(d record.Dir, b []byte) {
 	}
 	if !s.armed {
 		s.drain(d)
-	}
-	if d == record.CS {
-		s.unopened(0)
-	}
-	s.event(record.Event{E: record.EventData, D: d, Data: b, HasData: true})
-	if d == record.CS && !s.begun {
-		s.spoken = true
-		s.reach()
 	}
 }
 
@@ -103,24 +114,17 @@ func (s *Session) discard(d record.Dir) {
 }
 
 // drain goes over to the fast path: what is not framed yet is passed on as it
-// is, the decoder keeps it to stay in step.
+// is, the decoder keeps it to stay in step. Only what may lead the client away
+// from the proxy is not.
 func (s *Session) drain(d record.Dir) {
-	for _, l := range []record.Dir{d, opposite(d)} {
-		s.send(into(l), s.half(l).dec.Unread())
-	}
-	h := s.half(d)
-	for {
-		if _, ok := h.dec.Next(); !ok {
-			return
+	s.send(Server, s.cs.dec.Unread())
+	for d == record.CS {
+		if _, ok := s.cs.dec.Next(); !ok {
+			break
 		}
 	}
-}
-
-func opposite(d record.Dir) record.Dir {
-	if d == record.CS {
-		return record.SC
-	}
-	return record.CS
+	s.guarded = true
+	s.guard()
 }
 
 // forward sends a frame on unchanged.
@@ -235,6 +239,7 @@ func (s *Session) fromServer(f decode.Frame) {
 			return
 		}
 		s.scHeaderSent, s.scPrefix = true, f.Stream.Prefix
+		s.errorTag = "<" + strings.TrimPrefix(s.scPrefix+":error", ":")
 		s.forward(record.SC, f)
 	case is(f, nsStreams, "features"):
 		s.serverOffers(f, hidden)
@@ -262,7 +267,9 @@ func (s *Session) fromServer(f decode.Frame) {
 	case s.goesOn(record.SC, f):
 	default:
 		s.login.fromServer(s, f)
-		s.forward(record.SC, f)
+		if !s.turns(f, nil, "") {
+			s.forward(record.SC, f)
+		}
 		s.component(record.SC, f)
 	}
 }

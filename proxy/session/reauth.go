@@ -149,6 +149,9 @@ func encode(s string) string { return base64.StdEncoding.EncodeToString([]byte(s
 
 // replace sends something else than what was received.
 func (s *Session) replace(d record.Dir, f decode.Frame, text, why string) {
+	if d == record.SC && s.turns(f, []byte(text), why) {
+		return
+	}
 	s.edit(d, f.Offset, len(f.Raw), []byte(text), why)
 	s.send(into(d), []byte(text))
 }

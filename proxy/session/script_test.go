@@ -105,6 +105,10 @@ func parseInput(t *testing.T, s string) Input {
 		return Input{On: Secured, Leg: which, TLS: TLS{Version: "TLS 1.3", ALPN: tail, Verified: which == Server}}
 	case "tls-failed":
 		return Input{On: TLSFailed, Leg: which, Err: errors.New(tail)}
+	case "redirected":
+		return Input{On: Redirected, Name: rest}
+	case "redirect-failed":
+		return Input{On: Redirected, Err: errors.New(rest)}
 	case "eof":
 		in := Input{On: EOF, Leg: which, CloseNotify: tail == "close_notify"}
 		if tail != "" && tail != "close_notify" {
@@ -169,7 +173,11 @@ func show(effects []Effect) []string {
 				case record.EventEdit:
 					say("log edit %s %d+%d %s (%s)", ev.D, ev.O, ev.N, escape(ev.Data), ev.Why)
 				case record.EventVerdict:
-					say("log verdict %s %d %s %s", ev.D, ev.O, ev.Verdict, escape(ev.Data))
+					why := ""
+					if ev.Verdict == "edited" && strings.HasPrefix(ev.Why, "the server sends") {
+						why = " (" + ev.Why + ")"
+					}
+					say("log verdict %s %d %s %s%s", ev.D, ev.O, ev.Verdict, escape(ev.Data), why)
 				case record.EventHold:
 					say("log hold %s %d+%d", ev.D, ev.O, ev.N)
 				case record.EventInject:
@@ -198,6 +206,8 @@ func show(effects []Effect) []string {
 			say("close-write %s", e.Leg)
 		case Close:
 			say("close")
+		case Redirect:
+			say("redirect %s", e.Name)
 		case Linger:
 			say("linger %s", e.Leg)
 		}

@@ -13,7 +13,7 @@
 // the wire. Until authentication has ended a direction is handled frame by
 // frame, because features are edited and TLS is terminated in between; from
 // then on each chunk is sent on as it came and the decoder only keeps step, to
-// know the boundaries.
+// know the boundaries and to notice the frames that lead a client elsewhere.
 //
 // Every change that the session makes by itself is an event of the recording
 // with its reason: the data of a direction with edits and verdicts applied and
@@ -101,11 +101,12 @@ const (
 	Accepted    On = iota + 1 // the client connected: Client
 	Data                      // bytes arrived: Dir, Bytes
 	EOF                       // a leg stopped sending: Leg, Err (nil for an orderly end)
-	Dialed                    // answer to Dial: Server, Direct
+	Dialed                    // answer to Dial: Server, Direct; Hint says why it is not the first choice
 	DialFailed                // answer to Dial: Err, Hint
 	Hello                     // the ClientHello of the client leg: Name (SNI), ALPN
 	Secured                   // answer to Secure: Leg, TLS
 	TLSFailed                 // answer to Secure: Leg, Err, Hint
+	Redirected                // answer to Redirect: Name, the address to tell the client, "" to leave it; Err says why there is none, Hint
 	WriteFailed               // bytes could not be sent: Leg, Err
 	Shutdown                  // the proxy ends
 )
@@ -149,6 +150,7 @@ const (
 	Certificate               // answer to Hello: the leaf for Name, choosing from ALPN
 	CloseWrite                // end the sending side of Leg: close_notify, then FIN
 	Close                     // close both legs, the session is over
+	Redirect                  // find an address of the proxy's own for Name, where the server sends the client; answer Redirected
 	Linger                    // give Leg a short time to say more, then treat it as closed
 )
 
@@ -236,6 +238,9 @@ type Session struct {
 	delayed      bool   // they are recorded as held
 	headerEnd    int64  // offset behind the client's latest header
 	login        login
+	turn         *turn  // a frame of the server that waits for Redirected
+	guarded      bool   // after authentication: bytes of the server are kept back
+	errorTag     string // how the server's stream errors begin
 
 	reauth        *reauth              // a login that is done on each leg
 	aborts        int                  // logins that the proxy gave up with the server, whose answer is awaited
@@ -291,7 +296,7 @@ func (s *Session) Handle(in Input) []Effect {
 	if s.closed {
 		return nil
 	}
-	if in.On == Data && !s.armed {
+	if in.On == Data && !s.armed && !(s.guarded && in.Dir == record.SC) {
 		return s.pass(in.Dir, in.Bytes)
 	}
 	s.events, s.notes, s.sends = nil, nil, nil
@@ -312,6 +317,8 @@ func (s *Session) Handle(in Input) []Effect {
 		s.secured(in.Leg, in.TLS)
 	case TLSFailed:
 		s.tlsFailed(in)
+	case Redirected:
+		s.redirected(in)
 	case WriteFailed:
 		s.writeFailed(in.Leg, in.Err)
 	case Shutdown:
@@ -357,9 +364,15 @@ func (s *Session) pass(d record.Dir, b []byte) []Effect {
 		if !ok {
 			break
 		}
-		if f.Kind == decode.End && s.by == "" {
-			s.by = into(d).Other().String()
+		s.ending(d, f)
+		if len(f.Name) > 0 && f.Name[0] == 'e' && d == record.SC && leads(&f) {
+			if t := turnOf(f); t != nil {
+				return s.turnsInChunk(t, f, b)
+			}
 		}
+	}
+	if d == record.SC && s.guards(len(b)) {
+		return s.keepBack(b)
 	}
 	h.events[0] = record.Event{C: s.cfg.Conn, E: record.EventData, D: d, Data: b, HasData: true}
 	h.effects[0] = Effect{Do: Record, Events: h.events[:]}
@@ -368,6 +381,13 @@ func (s *Session) pass(d record.Dir, b []byte) []Effect {
 	}
 	h.effects[1] = Effect{Do: Send, Leg: into(d), Bytes: b}
 	return h.effects[:]
+}
+
+// ending notes who ended its stream first.
+func (s *Session) ending(d record.Dir, f decode.Frame) {
+	if f.Kind == decode.End && s.by == "" {
+		s.by = into(d).Other().String()
+	}
 }
 
 // event, note, send and do gather the answer.
@@ -403,6 +423,9 @@ func (s *Session) inject(d record.Dir, text, why string) {
 func (s *Session) at(d record.Dir) int64 {
 	if d == record.CS && len(s.waiting) > 0 {
 		return s.waitAt
+	}
+	if d == record.SC && s.turn != nil {
+		return s.turn.offset
 	}
 	return s.half(d).dec.Offset()
 }

@@ -52,10 +52,13 @@ func (w *wire) applied(d record.Dir) []byte {
 		order int
 	}
 	var changes []change
+	held := make(map[int64]int64)
 	for i, ev := range w.log[d] {
 		switch ev.E {
 		case record.EventData:
 			data = append(data, ev.Data...)
+		case record.EventHold:
+			held[ev.O] = ev.N
 		case record.EventEdit:
 			changes = append(changes, change{ev.O, ev.N, ev.Data, i})
 		case record.EventInject:
@@ -67,12 +70,7 @@ func (w *wire) applied(d record.Dir) []byte {
 			if ev.Verdict == "passed" {
 				continue
 			}
-			// A verdict is about the frame at its offset: up to its end.
-			end := ev.O
-			for end < int64(len(data)) && data[end] != '>' {
-				end++
-			}
-			changes = append(changes, change{ev.O, end + 1 - ev.O, ev.Data, i})
+			changes = append(changes, change{ev.O, held[ev.O], ev.Data, i})
 		}
 	}
 	sort.SliceStable(changes, func(i, j int) bool {

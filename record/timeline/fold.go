@@ -32,10 +32,10 @@ type half struct {
 	off    int64  // bytes received
 	header []byte // the stream header in force, as it was received
 	pos    []piece
-	edits  []change      // edits whose frames have not been handed out, by offset
-	hold   *record.Event // the first frame whose verdict is awaited
-	queue  []*Entry      // what waits behind it
-	blanks []byte        // white space that becomes one entry
+	edits  []change // edits whose frames have not been handed out, by offset
+	holds  []int64  // offsets of the frames whose verdicts are awaited
+	queue  []*Entry // what waits behind it
+	blanks []byte   // white space that becomes one entry
 	blank  Entry
 }
 
@@ -84,9 +84,9 @@ func (f *Folder) Add(ev record.Event, pos int64, emit func(*Entry)) {
 		h.edits = append(h.edits, change{o: ev.O, n: ev.N, b: bytes.Clone(ev.Data), by: ev.By, why: ev.Why})
 		slices.SortStableFunc(h.edits, func(a, b change) int { return int(a.o - b.o) })
 	case ev.E == record.EventHold && stream:
-		if h := f.conn(ev.C).half(ev.D); h.hold == nil {
-			h.hold = &record.Event{O: ev.O}
-		}
+		h := f.conn(ev.C).half(ev.D)
+		h.holds = append(h.holds, ev.O)
+		slices.Sort(h.holds)
 	case ev.E == record.EventVerdict && stream:
 		f.verdict(ev, emit)
 	case ev.E == record.EventInject && stream:
@@ -128,7 +128,7 @@ func (f *Folder) close(id int, t time.Duration, emit func(*Entry)) {
 	for _, d := range []record.Dir{record.CS, record.SC} {
 		f.ends(c, d, t, emit)
 		h := c.half(d)
-		h.hold = nil
+		h.holds = nil
 		f.unqueue(h, emit)
 	}
 	delete(f.conns, id)
@@ -252,7 +252,7 @@ func (f *Folder) give(h *half, e *Entry, emit func(*Entry)) {
 			return
 		}
 	}
-	if len(h.queue) > 0 || h.hold != nil && e.Offset >= h.hold.O {
+	if len(h.queue) > 0 || len(h.holds) > 0 && e.Offset >= h.holds[0] {
 		h.queue = append(h.queue, e.Clone())
 		return
 	}
@@ -272,8 +272,14 @@ func (f *Folder) out(e *Entry, emit func(*Entry)) {
 	emit(e)
 }
 
+// unqueue hands out what waits no longer.
 func (f *Folder) unqueue(h *half, emit func(*Entry)) {
-	for _, e := range h.queue {
+	for len(h.queue) > 0 {
+		e := h.queue[0]
+		if len(h.holds) > 0 && e.Offset >= h.holds[0] {
+			return
+		}
+		h.queue[0], h.queue = nil, h.queue[1:]
 		f.out(e, emit)
 	}
 	h.queue = nil
@@ -282,7 +288,7 @@ func (f *Folder) unqueue(h *half, emit func(*Entry)) {
 // verdict ends a hold.
 func (f *Folder) verdict(ev record.Event, emit func(*Entry)) {
 	h := f.conn(ev.C).half(ev.D)
-	h.hold = nil
+	h.holds = slices.DeleteFunc(h.holds, func(o int64) bool { return o == ev.O })
 	if len(h.queue) > 0 && h.queue[0].Offset == ev.O {
 		e := h.queue[0]
 		e.Verdict, e.T = ev.Verdict, ev.T

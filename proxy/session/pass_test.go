@@ -1,0 +1,79 @@
+package session
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/xmpplens/xmpplens/record"
+)
+
+// loggedIn returns a session on its fast path.
+func loggedIn(tb testing.TB) *Session {
+	s := New(Config{Conn: 1})
+	s.Handle(Input{On: Accepted})
+	s.Handle(Input{On: Dialed, Server: "server:5222"})
+	for _, turn := range []struct {
+		d    record.Dir
+		text string
+	}{
+		{record.CS, "<stream:stream to='a.example' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"},
+		{record.SC, "<stream:stream id='1' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'><stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism></mechanisms></stream:features>"},
+		{record.CS, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGEAYQ==</auth>"},
+		{record.SC, "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/><stream:stream id='2' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'><stream:features/>"},
+	} {
+		s.Handle(Input{On: Data, Dir: turn.d, Bytes: []byte(turn.text)})
+	}
+	if s.Armed() {
+		tb.Fatal("the login is not over")
+	}
+	return s
+}
+
+// chunksOf is what the server says, cut in pieces of n bytes.
+func chunksOf(n int) (chunks [][]byte) {
+	stanza := "<message to='juliet@capulet.example' from='romeo@montague.example/orchard' type='chat' id='m1'><body>" + strings.Repeat("wherefore ", 66) + "</body></message>"
+	all := strings.Repeat(stanza, 200)
+	for len(all) > 0 {
+		n := min(n, len(all))
+		chunks = append(chunks, []byte(all[:n]))
+		all = all[n:]
+	}
+	return chunks
+}
+
+// BenchmarkPass is the fast path: whole stanzas, what a segment carries, what a
+// read carries.
+func BenchmarkPass(b *testing.B) {
+	for _, c := range []struct {
+		name string
+		size int
+	}{{"stanza", 779}, {"segment", 1448}, {"read", 64 << 10}} {
+		b.Run(c.name, func(b *testing.B) {
+			s := loggedIn(b)
+			chunks := chunksOf(c.size)
+			total := 0
+			for _, chunk := range chunks {
+				total += len(chunk)
+			}
+			b.SetBytes(int64(total))
+			b.ReportAllocs()
+			for b.Loop() {
+				for _, chunk := range chunks {
+					s.Handle(Input{On: Data, Dir: record.SC, Bytes: chunk})
+				}
+			}
+		})
+	}
+}
+
+func TestPassAllocatesNothing(t *testing.T) {
+	s := loggedIn(t)
+	chunks := chunksOf(1448)
+	i := 0
+	if n := testing.AllocsPerRun(1000, func() {
+		s.Handle(Input{On: Data, Dir: record.SC, Bytes: chunks[i%len(chunks)]})
+		i++
+	}); n > 0 {
+		t.Errorf("%v allocations a chunk", n)
+	}
+}
