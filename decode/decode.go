@@ -63,7 +63,7 @@ type Kind uint8
 // The kinds of frames.
 const (
 	Declaration Kind = iota + 1 // <?xml …?>
-	Header                      // the start tag of a stream, <stream:stream …>
+	Header                      // the start tag of a stream, <stream:stream …>; see Decoder.BOSH
 	Element                     // a whole first-level element, of any depth
 	Whitespace                  // one octet of white space between elements: a run has no end that is known without waiting
 	End                         // </stream:stream>
@@ -134,6 +134,10 @@ type Decoder struct {
 	MaxFrame int
 	// Bare allows elements outside a stream, as the WebSocket framing of RFC 7395 has them. Set it before the first Write.
 	Bare bool
+	// BOSH takes the wrappers of XEP-0124 for streams: the start tag of a body is a Header, what it carries are
+	// first-level elements that inherit its namespaces, its end tag is the End; a body without content is a Header that
+	// ends its own stream. Each HTTP body is a document: call Close, then Reset, behind it. Set it before the first Write.
+	BOSH bool
 
 	// work holds the bytes and everything that lives only while a frame is incomplete. It is nil when there are no
 	// unread bytes, so that idle connections cost nothing: they have two decoders each.
@@ -217,10 +221,10 @@ func (d *Decoder) Close() (Frame, bool) {
 // Reset begins a new layer, as after TLS or compression was negotiated: unread bytes and the stream in force are dropped,
 // and the next byte written has the given offset.
 func (d *Decoder) Reset(offset int64) {
-	max, bare := d.MaxFrame, d.Bare
+	max, bare, bosh := d.MaxFrame, d.Bare, d.BOSH
 	d.start, d.pos = d.end, d.end
 	d.release()
-	*d = Decoder{MaxFrame: max, Bare: bare, base: offset}
+	*d = Decoder{MaxFrame: max, Bare: bare, BOSH: bosh, base: offset}
 }
 
 // Unread returns the bytes that were written and have not been handed out in a frame. They are valid until the next call

@@ -1,8 +1,10 @@
 package decode
 
-// nsStreams is the namespace of stream headers (RFC 6120 §4.8.1), nsXML the one that the prefix xml always has.
+// nsStreams is the namespace of stream headers (RFC 6120 §4.8.1), nsBOSH that of the wrappers of XEP-0124, nsXML the one
+// that the prefix xml always has.
 const (
 	nsStreams = "http://etherx.jabber.org/streams"
+	nsBOSH    = "http://jabber.org/protocol/httpbind"
 	nsXML     = "http://www.w3.org/XML/1998/namespace"
 	nsXMLNS   = "http://www.w3.org/2000/xmlns/"
 )

@@ -437,7 +437,25 @@ func (d *Decoder) first(i, q int, name span, colon int, closes bool) Kind {
 			return Header
 		}
 	}
-	if d.stream == nil && !d.Bare {
+	if d.stream != nil {
+		return Element
+	}
+	if d.BOSH && string(local) == "body" {
+		ns := d.nsUp
+		if d.own {
+			ns = plainValue(d.bytes(d.nsAt))
+		}
+		if string(ns) == nsBOSH {
+			prefix := ""
+			if colon > 0 {
+				prefix = string(full[:colon])
+			}
+			d.stream, d.uris = d.newStream(prefix, "body", ns), nil
+			d.kind, d.ends = Header, closes
+			return Header
+		}
+	}
+	if !d.Bare {
 		d.soft(i, CodeOutside, "an element outside a stream")
 	}
 	return Element
