@@ -28,7 +28,15 @@ func appendEvent(dst []byte, ev *Event) []byte {
 	}
 	dst = appendField(dst, "e", ev.E)
 	dst = appendField(dst, "d", string(ev.D))
+	if ev.RID != 0 {
+		dst = append(dst, `,"rid":`...)
+		dst = strconv.AppendInt(dst, ev.RID, 10)
+	}
+	if ev.More {
+		dst = append(dst, `,"more":true`...)
+	}
 	dst = appendField(dst, "kind", ev.Kind)
+	dst = appendField(dst, "transport", ev.Transport)
 	dst = appendField(dst, "client", ev.Client)
 	dst = appendField(dst, "server", ev.Server)
 	dst = appendField(dst, "leg", ev.Leg)

@@ -27,10 +27,14 @@ const (
 	SC Dir = "SC" // server to client
 )
 
+// TransportBOSH is Event.Transport of a BOSH session (XEP-0124), whatever
+// connections its requests come on.
+const TransportBOSH = "bosh"
+
 // The events of format version 1. Others are kept and skipped.
 const (
-	EventOpen    = "open"    // a client connected: Kind, Client, Server
-	EventData    = "data"    // a leg received: D, Data
+	EventOpen    = "open"    // a client connected: Kind, Client, Server, Transport
+	EventData    = "data"    // a leg received: D, Data; over BOSH a body: RID, More
 	EventSecure  = "secure"  // TLS is established: Leg, Version, Cipher, ALPN, Peer, Verified
 	EventEdit    = "edit"    // the bytes [O,O+N) of D were sent as Data: By, Why
 	EventHold    = "hold"    // the bytes [O,O+N) of D are held: By
@@ -51,6 +55,15 @@ type Event struct {
 	D Dir
 
 	Kind, Client, Server string // open
+	Transport            string // open: TransportBOSH; "" where a stream goes over TCP
+
+	// RID is the request of a BOSH session that D is about: on data the whole
+	// body of the request or of its answer, as it was received, which may be
+	// before its turn (XEP-0124 §14.2). On a note: it gets no answer. 0 = none.
+	// More says that the body goes on in the direction's next data with this
+	// RID.
+	RID  int64
+	More bool
 
 	// Data is "s" in the file where it is valid UTF-8, "b" (base64) where
 	// not. HasData tells an empty text, which an edit needs, from none.

@@ -33,8 +33,14 @@ func parseEvent(line []byte, ev *Event) error {
 			var s string
 			str(&s)
 			ev.D = Dir(s)
+		case "rid":
+			ev.RID, err = strconv.ParseInt(string(value), 10, 64)
+		case "more":
+			ev.More, err = strconv.ParseBool(string(value))
 		case "kind":
 			str(&ev.Kind)
+		case "transport":
+			str(&ev.Transport)
 		case "client":
 			str(&ev.Client)
 		case "server":

@@ -433,3 +433,19 @@ func BenchmarkAppend(b *testing.B) {
 		}
 	}
 }
+
+// What the events of BOSH add is kept.
+func TestBodies(t *testing.T) {
+	for _, ev := range []Event{
+		{C: 1, E: EventOpen, Kind: "c2s", Transport: TransportBOSH, Client: "127.0.0.1:1", Server: "http://b/"},
+		{C: 1, E: EventData, D: CS, RID: 1<<53 - 1, More: true, Data: []byte("<body/>"), HasData: true},
+		{C: 1, E: EventNote, RID: 7, Text: "given up"},
+	} {
+		line := appendEvent(nil, &ev)
+		line = line[putTime(line, 0):]
+		var got Event
+		if err := parseEvent(line, &got); err != nil || got.RID != ev.RID || got.More != ev.More || got.Transport != ev.Transport {
+			t.Errorf("%s came back as %+v (%v)", line, got, err)
+		}
+	}
+}

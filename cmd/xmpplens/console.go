@@ -27,7 +27,7 @@ type display struct {
 	Color       string `enum:"auto,always,never" default:"auto" help:"Colours: ${enum}. NO_COLOR is honoured."`
 	Filter      string `short:"f" placeholder:"EXPR" help:"Only entries that match: iq and slow > 200ms, from.bare == \"a@b\", errors, …"`
 	ShowSecrets bool   `help:"Show passwords, tokens and SASL payloads instead of masking them."`
-	All         bool   `help:"Show what is hidden by default, too: white space keepalives, XML declarations, HTTP requests that are not XMPP."`
+	All         bool   `help:"Show what is hidden by default, too: white space keepalives, BOSH polls, XML declarations, HTTP requests that are not XMPP."`
 }
 
 // A console prints entries.

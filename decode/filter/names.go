@@ -63,13 +63,14 @@ var words = map[string]func(*Subject) bool{
 		return s.Stanza.Error != nil || s.Frame.Err != nil || hasFinding(s, track.Error)
 	},
 	"findings":  func(s *Subject) bool { return len(s.Facts.Findings) > 0 },
-	"keepalive": func(s *Subject) bool { return s.Stanza.Kind == "whitespace" },
+	"keepalive": func(s *Subject) bool { return s.Stanza.Kind == "whitespace" || s.Stanza.Kind == "body" },
 	"edited":    func(s *Subject) bool { return s.Outcome == "edited" || s.Outcome == "dropped" },
 	"injected":  func(s *Subject) bool { return s.Outcome == "injected" },
 	"muc": func(s *Subject) bool {
 		return s.Stanza.Type == "groupchat" || prefixed(s, "http://jabber.org/protocol/muc", "jabber:x:conference")
 	},
 	"roster":   prefixes("jabber:iq:roster"),
+	"bosh":     prefixes("http://jabber.org/protocol/httpbind"),
 	"sm":       prefixes("urn:xmpp:sm:"),
 	"sasl":     prefixes("urn:ietf:params:xml:ns:xmpp-sasl", "urn:xmpp:sasl:", "urn:xmpp:fast:"),
 	"disco":    prefixes("http://jabber.org/protocol/disco"),
@@ -156,7 +157,7 @@ var help = map[string]string{
 	"outcome": "passed, edited, dropped, injected", "body": "text of a message", "error": "condition of an error",
 	"n": "number of the entry", "conn": "number of the connection", "size": "bytes", "latency": "of an iq answer: slow > 200ms", "slow": "the same as latency",
 	"message": "messages", "presence": "presence", "iq": "iq stanzas", "stanzas": "messages, presence and iq", "nonzas": "other elements", "errors": "errors of every kind", "findings": "entries with findings",
-	"keepalive": "white space keepalives", "edited": "what the proxy changed", "injected": "what was injected",
+	"keepalive": "white space keepalives and BOSH polls", "bosh": "BOSH wrappers", "edited": "what the proxy changed", "injected": "what was injected",
 	"muc": "rooms", "roster": "the roster", "sm": "stream management", "sasl": "logins", "disco": "service discovery", "pubsub": "publish-subscribe", "mam": "archives", "carbons": "carbons",
 	"omemo": "OMEMO", "jingle": "Jingle", "upload": "file upload", "receipts": "receipts and markers",
 	`payload("…")`: "a payload with this namespace or name", "xep(…)": "a payload of this XEP", `finding("…")`: "a finding with this code or severity", `jid("…")`: "sent or received by this address",

@@ -28,7 +28,8 @@ type Stanza struct {
 	// Kind is message, presence or iq for stanzas, nonza for other
 	// first-level elements (XEP-0360), else the name of the frame's kind:
 	// declaration, header, end, whitespace, comment, instruction, doctype,
-	// junk.
+	// junk; body for the tags of a BOSH wrapper that say nothing by
+	// themselves (see Body.Quiet).
 	Kind string
 
 	Name, NS, Type, ID, From, To, Lang string
@@ -64,7 +65,9 @@ func Parse(f decode.Frame) Stanza {
 	s := Stanza{Kind: kindOf(f), Name: string(f.Name), NS: string(f.NS)}
 	switch f.Kind {
 	case decode.Header:
-		s.header(f)
+		if !s.body(f) {
+			s.header(f)
+		}
 	case decode.Element:
 		if f.Part == decode.Middle || f.Part == decode.Last {
 			s.Summary = fmt.Sprintf("%s goes on, %d bytes", cmp.Or(s.Name, "element"), len(f.Raw))
@@ -90,6 +93,9 @@ func Parse(f decode.Frame) Stanza {
 		}
 	case decode.End:
 		s.Summary = "stream end"
+		if s.Kind == "body" {
+			s.Summary = "end of a BOSH body"
+		}
 	case decode.Junk:
 		s.Summary = fmt.Sprintf("not XML, %d bytes: %s", len(f.Raw), quote(string(f.Raw[:min(len(f.Raw), 400)]), 60))
 	default:
@@ -103,7 +109,7 @@ func kindOf(f decode.Frame) string {
 	switch f.Kind {
 	case decode.Element:
 		switch string(f.NS) {
-		case nsClient, nsServer, "jabber:component:accept", "jabber:component:connect", "":
+		case nsClient, nsServer, "jabber:component:accept", "jabber:component:connect", "", nsBOSH: // XEP-0206 §2: stanzas may inherit the wrapper's namespace
 			switch name := string(f.Name); name {
 			case "message", "presence", "iq":
 				return name
@@ -117,6 +123,9 @@ func kindOf(f decode.Frame) string {
 	case decode.Whitespace:
 		return "whitespace"
 	case decode.End:
+		if string(f.NS) == nsBOSH {
+			return "body"
+		}
 		return "end"
 	case decode.Comment:
 		return "comment"

@@ -346,6 +346,10 @@ func (s *Stanza) nonza(n *Node) string {
 			}
 			return "component handshake"
 		}
+	case nsBOSH:
+		if n.Name == "uri" {
+			return "BOSH goes on at " + quote(strings.TrimSpace(n.Text), 200)
+		}
 	case "jabber:server:dialback":
 		return join("dialback", n.Name, n.Attr("type"), route(n.Attr("from"), n.Attr("to")))
 	}

@@ -146,6 +146,7 @@ type Conn struct {
 	obsolete map[string]bool // namespaces that were named already
 	resuming bool            // the client has asked to resume
 	resumeH  uint32          // and handled so many of the server's stanzas
+	bosh     *bosh           // nil where another transport is used
 }
 
 // limits are a peer's, of XEP-0478.
@@ -197,7 +198,7 @@ func (t *Tracker) Close(id int, at time.Duration, by, why string) Facts {
 	f := Facts{}
 	c.ledger.close(&f)
 	c.manage.close(&f)
-	if c.headers[CS] > 0 && by != "proxy" && !(c.ended[CS] && c.ended[SC]) {
+	if c.headers[CS] > 0 && c.bosh == nil && by != "proxy" && !(c.ended[CS] && c.ended[SC]) {
 		who := "neither side"
 		switch {
 		case c.ended[CS]:
@@ -244,8 +245,15 @@ func (t *Tracker) Frame(in Frame) Facts {
 	c.syntax(in, &f)
 	switch in.Frame.Kind {
 	case decode.Header:
+		if isBody(in.Frame) {
+			c.body(in, &f)
+			break
+		}
 		c.header(in, &f)
 	case decode.End:
+		if isBody(in.Frame) {
+			break
+		}
 		c.ended[in.Dir] = true
 		c.enter(PhaseClosing, in.At)
 	case decode.Whitespace:

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -58,6 +59,12 @@ func (s *script) play(lines ...string) *script {
 				}
 			}
 			s.add(l, s.t.Secured(id, rest, s.at))
+		case "answered":
+			rid, err := strconv.ParseInt(rest, 10, 64)
+			if err != nil {
+				panic(err)
+			}
+			s.t.Answered(id, rid)
 		case "close":
 			s.add(l, s.t.Close(id, s.at, "client", ""))
 		case "wait":
@@ -74,7 +81,7 @@ func (s *script) play(lines ...string) *script {
 			key := fmt.Sprint(id, word)
 			dec := s.decs[key]
 			if dec == nil {
-				dec = &decode.Decoder{MaxFrame: 1 << 20}
+				dec = &decode.Decoder{MaxFrame: 1 << 20, BOSH: true}
 				s.decs[key] = dec
 			}
 			dec.Write([]byte(rest))

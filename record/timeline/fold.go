@@ -24,6 +24,7 @@ type Folder struct {
 type conn struct {
 	id     int
 	cs, sc half
+	bosh   *order // nil where streams go over one connection
 }
 
 // half is one direction of a connection.
@@ -37,6 +38,8 @@ type half struct {
 	queue  []*Entry // what waits behind it
 	blanks []byte   // white space that becomes one entry
 	blank  Entry
+
+	base, fed int64 // of BOSH: where the body begins that was begun last, and its end so far
 }
 
 // piece says where in the recording a data event stands.
@@ -91,6 +94,8 @@ func (f *Folder) Add(ev record.Event, pos int64, emit func(*Entry)) {
 		f.verdict(ev, emit)
 	case ev.E == record.EventInject && stream:
 		f.inject(ev, pos, emit)
+	case ev.E == record.EventSecure && f.conn(ev.C).bosh != nil:
+		f.about(ev, pos, emit) // of a connection that requests come on
 	case ev.E == record.EventSecure:
 		d := record.CS
 		if ev.Leg == "server" {
@@ -104,6 +109,12 @@ func (f *Folder) Add(ev record.Event, pos int64, emit func(*Entry)) {
 		f.close(ev.C, ev.T, emit)
 		f.about(ev, pos, emit)
 	case ev.E == record.EventOpen, ev.E == record.EventNote, ev.E == record.EventHTTP:
+		if ev.Transport == record.TransportBOSH {
+			f.conn(ev.C).overBOSH()
+		}
+		if ev.RID != 0 {
+			f.unanswered(ev, emit)
+		}
 		f.about(ev, pos, emit)
 	}
 }
@@ -125,6 +136,9 @@ func (f *Folder) close(id int, t time.Duration, emit func(*Entry)) {
 	if c == nil {
 		return
 	}
+	if c.bosh != nil {
+		f.flush(c, t, emit)
+	}
 	for _, d := range []record.Dir{record.CS, record.SC} {
 		f.ends(c, d, t, emit)
 		h := c.half(d)
@@ -145,6 +159,13 @@ func (f *Folder) ends(c *conn, d record.Dir, t time.Duration, emit func(*Entry))
 
 func (f *Folder) data(ev record.Event, pos int64, emit func(*Entry)) {
 	c := f.conn(ev.C)
+	if ev.RID != 0 {
+		c.overBOSH()
+	}
+	if c.bosh != nil {
+		f.body(c, ev, pos, emit)
+		return
+	}
 	h := c.half(ev.D)
 	h.pos = append(h.pos, piece{h.off, pos})
 	h.off += int64(len(ev.Data))
@@ -167,7 +188,9 @@ func (f *Folder) frame(c *conn, d record.Dir, fr decode.Frame, t time.Duration, 
 	if fr.Kind == decode.Header {
 		h.header = bytes.Clone(fr.Raw)
 	}
-	e.header = h.header
+	if fr.Kind != decode.Header || c.bosh == nil { // every body has one of its own
+		e.header = h.header
+	}
 	if fr.Kind == decode.Whitespace {
 		h.blanks = append(h.blanks, fr.Raw...)
 		h.blank = e
@@ -226,7 +249,7 @@ func (f *Folder) edit(h *half, e *Entry) {
 		}
 		at = min(max(at, c.o+c.n), end)
 	}
-	h.edits = slices.DeleteFunc(h.edits, func(c change) bool { return c.o+c.n <= end })
+	h.edits = slices.DeleteFunc(h.edits, func(c change) bool { return c.o+c.n <= end && c.o >= h.base })
 	if e.Edited {
 		e.Sent = append(sent, e.Frame.Raw[at-o:]...)
 	}
@@ -301,11 +324,16 @@ func (f *Folder) verdict(ev record.Event, emit func(*Entry)) {
 
 // inject makes an entry for each frame that was sent from nobody.
 func (f *Folder) inject(ev record.Event, pos int64, emit func(*Entry)) {
-	h := f.conn(ev.C).half(ev.D)
+	c := f.conn(ev.C)
+	h := c.half(ev.D)
 	f.flushBlanks(h, emit)
-	for i, fr := range injected(h.header, ev) {
+	header := h.header
+	if c.bosh != nil {
+		header = nil // a body of its own
+	}
+	for i, fr := range injected(header, ev) {
 		e := Entry{T: ev.T, Conn: ev.C, Dir: ev.D, Offset: ev.O, Frame: fr, Injected: true, By: ev.By, Why: ev.Why,
-			pos: pos, skip: int64(i), header: h.header}
+			pos: pos, skip: int64(i), header: header}
 		f.mean(&e)
 		f.give(h, &e, emit)
 	}
@@ -336,7 +364,7 @@ func injected(header []byte, ev record.Event) []decode.Frame {
 
 // inStream returns a decoder that has read a stream header.
 func inStream(header []byte) *decode.Decoder {
-	dec := &decode.Decoder{Bare: header == nil}
+	dec := &decode.Decoder{Bare: header == nil, BOSH: true} // a stream's header, or a body's
 	if header != nil {
 		dec.Write(header)
 		dec.Next()
@@ -367,6 +395,9 @@ func say(ev record.Event) string {
 		text := fmt.Sprintf("connection %d (%s) from %s", ev.C, ev.Kind, ev.Client)
 		if ev.Server != "" {
 			text += " to " + ev.Server
+		}
+		if ev.Transport == record.TransportBOSH {
+			text += " over BOSH"
 		}
 		return text
 	case record.EventSecure:

@@ -292,9 +292,9 @@ func (x *Index) fill(e *Entry, p place, header []byte) error {
 		e.Frame, e.Injected, e.By, e.Why = frames[p.skip], true, ev.By, ev.Why
 	default:
 		raw := make([]byte, 0, p.size)
-		skip := int(p.skip)
+		skip, rid := int(p.skip), ev.RID
 		for {
-			if ev.E == record.EventData && ev.C == e.Conn && ev.D == e.Dir {
+			if ev.E == record.EventData && ev.C == e.Conn && ev.D == e.Dir && ev.RID == rid {
 				b := ev.Data[min(skip, len(ev.Data)):]
 				skip = 0
 				raw = append(raw, b[:min(len(b), int(p.size)-len(raw))]...)
@@ -332,7 +332,7 @@ func (e *Entry) refresh(raw []byte, k decode.Kind, header []byte, odd bool) {
 		return
 	}
 	e.Frame = decode.Frame{Kind: k, Raw: raw, Offset: e.Offset}
-	dec := &decode.Decoder{}
+	dec := &decode.Decoder{BOSH: true}
 	switch k {
 	case decode.Header:
 	case decode.Element, decode.End:

@@ -33,7 +33,10 @@ type Entry struct {
 	// note, http, close.
 	Kind string
 
-	Offset int64 // of the frame in what the direction received
+	// Offset of the frame in what the direction received. Over BOSH entries
+	// are in the order of their requests, and the offsets are not in order
+	// where one overtook another.
+	Offset int64
 	Frame  decode.Frame
 	Stanza stanza.Stanza
 
@@ -88,6 +91,8 @@ func (e *Entry) Quiet() bool {
 	switch e.Kind {
 	case "whitespace", "declaration":
 		return true
+	case "body":
+		return e.Facts.Findings == nil
 	case record.EventHTTP:
 		return e.Why == ""
 	}
