@@ -43,9 +43,7 @@ func (c *conn) secure(ctx context.Context, e *session.Effect) {
 	l.reader.tls = tc
 	state := tc.ConnectionState()
 	info := describe(state, check)
-	if len(c.p.Accounts) > 0 {
-		info.Bindings = c.bindings(e.Leg, state)
-	}
+	info.Bindings = c.bindings(e.Leg, state)
 	c.handle(ctx, session.Input{On: session.Secured, Leg: e.Leg, TLS: info})
 }
 

@@ -3,7 +3,6 @@ package session
 import (
 	"fmt"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/xmpplens/xmpplens/decode"
@@ -19,32 +18,12 @@ const (
 	nsCompression = "http://jabber.org/features/compress" // XEP-0138
 )
 
-// An offer is what features say about the login.
-type offer struct {
-	starttls, sasl bool
-	mechanisms     []string
-}
-
-func readOffer(f decode.Frame) offer {
-	var o offer
+func readOffer(f decode.Frame) stanza.Offer {
 	root, err := stanza.Tree(f)
 	if err != nil {
-		return o
+		return stanza.Offer{}
 	}
-	for _, n := range root.Children {
-		switch {
-		case n.NS == nsTLS && n.Name == "starttls":
-			o.starttls = true
-		case isMechanisms(n):
-			o.sasl = true
-			for _, m := range n.Children {
-				if m.Name == "mechanism" {
-					o.mechanisms = append(o.mechanisms, strings.TrimSpace(m.Text))
-				}
-			}
-		}
-	}
-	return o
+	return stanza.ReadOffer(root)
 }
 
 // isMechanisms tells the SASL offer of RFC 6120 §6.3.3 and of XEP-0388 §2.2.
@@ -54,30 +33,34 @@ func isMechanisms(n *stanza.Node) bool {
 
 // A surgery collects what is cut out of, and put into, a frame's bytes.
 type surgery struct {
-	cuts  [][2]int
+	cuts  []splice
 	whys  []string
 	names []string // mechanisms taken out because they are bound to the channel
 	other []string // mechanisms taken out because of --mechanisms
+	left  int      // mechanisms for passwords that are still offered
 }
 
-func (x *surgery) cut(n *stanza.Node) { x.cuts = append(x.cuts, [2]int{n.Start, n.End}) }
+func (x *surgery) cut(n *stanza.Node) { x.cuts = append(x.cuts, splice{n.Start, n.End, ""}) }
+
+func (x *surgery) insert(at int, text string) { x.cuts = append(x.cuts, splice{at, at, text}) }
 
 // editFeatures returns the features as the client is to see them, and why they
 // differ; "" when they do not.
 func (s *Session) editFeatures(f decode.Frame) ([]byte, string) {
+	b, why := s.changeFeatures(f)
+	shown := f
+	shown.Raw = b
+	s.offered[Client] = readOffer(shown)
+	return b, why
+}
+
+func (s *Session) changeFeatures(f decode.Frame) ([]byte, string) {
 	root, err := stanza.Tree(f)
 	if err != nil {
 		return f.Raw, ""
 	}
 	var x surgery
 	add := ""
-	intercepted := s.tls[Client] == secured || s.tls[Server] == secured
-	s.bindingOffers = nil
-	if b := root.Child(nsBinding, "sasl-channel-binding"); b != nil {
-		for _, c := range b.Children {
-			s.bindingOffers = append(s.bindingOffers, c.Attr("type"))
-		}
-	}
 	offered := false
 	for _, n := range root.Children {
 		switch {
@@ -92,19 +75,9 @@ func (s *Session) editFeatures(f decode.Frame) ([]byte, string) {
 				x.whys = append(x.whys, "starttls removed: --client-tls=off")
 			}
 		case isMechanisms(n):
-			s.editMechanisms(n, intercepted, &x)
-		case n.NS == nsBinding && n.Name == "sasl-channel-binding" && intercepted && len(s.cfg.Accounts) > 0 && len(s.bindings[Client]) > 0:
+			s.editMechanisms(n, &x)
+		case n.NS == nsBinding && n.Name == "sasl-channel-binding" && s.intercepted():
 			s.editBindings(n, &x)
-		case n.NS == nsBinding && n.Name == "sasl-channel-binding" && intercepted && s.cfg.OwnCertificate:
-			for _, c := range n.Children {
-				if t := c.Attr("type"); c.Name == "channel-binding" && t != endPoint {
-					x.cut(c)
-					x.whys = append(x.whys, "channel binding with "+t+" removed: only the certificate is the same on both legs (XEP-0440)")
-				}
-			}
-		case n.NS == nsBinding && n.Name == "sasl-channel-binding" && intercepted:
-			x.cut(n)
-			x.whys = append(x.whys, "sasl-channel-binding removed: no channel binding is the same on both legs (XEP-0440)")
 		case n.NS == nsCompression && n.Name == "compression":
 			x.cut(n)
 			x.whys = append(x.whys, "compression removed: compressed streams cannot be read (XEP-0138 is obsolete)")
@@ -124,99 +97,182 @@ func (s *Session) editFeatures(f decode.Frame) ([]byte, string) {
 	if len(x.other) > 0 {
 		x.whys = append(x.whys, strings.Join(x.other, ", ")+" removed: not in --mechanisms="+strings.Join(s.cfg.Mechanisms, ","))
 	}
+	if x.left == 0 && len(x.names)+len(x.other) > 0 {
+		s.noneLeft(&x)
+	}
 	if len(x.whys) == 0 {
 		return f.Raw, ""
 	}
 	return x.apply(f.Raw, root, add), strings.Join(x.whys, "; ")
 }
 
+// intercepted tells that TLS ends at the proxy.
+func (s *Session) intercepted() bool { return s.tls[Client] == secured || s.tls[Server] == secured }
+
+// noneLeft says why the client cannot log in, and what to do.
+func (s *Session) noneLeft(x *surgery) {
+	if len(x.other) > 0 {
+		s.note("error", "no mechanism is left to offer to the client", fmt.Sprintf("the server offers %s: change --mechanisms", strings.Join(unique(append(x.other, x.names...)), ", ")))
+		return
+	}
+	with := ""
+	if b := s.offered[Server].Bindings; len(b) > 0 {
+		with = " with " + strings.Join(b, " or ")
+	}
+	text := fmt.Sprintf("no mechanism is left to offer to the client: the server has %s only, which bind the login to the TLS channel%s, and client and server have different channels here", strings.Join(unique(x.names), ", "), with)
+	if s.cfg.OwnCertificate {
+		text += "; the same certificate helps with " + endPoint + " only"
+	}
+	s.note("error", text, s.wayOut())
+}
+
+// works reports whether a mechanism that is bound to the channel can succeed
+// through the proxy.
+func (s *Session) works(name string) bool {
+	switch {
+	case !bound(name) || !s.intercepted():
+		return true
+	case s.cfg.OwnCertificate && strings.HasPrefix(name, "HT-"):
+		return strings.HasSuffix(name, "-ENDP")
+	case s.mayKnow() && hashOf(name) != nil && len(s.bindings[Client]) > 0:
+		return true
+	case s.cfg.OwnCertificate:
+		b := s.offered[Server].Bindings
+		return b == nil || slices.Contains(b, endPoint)
+	}
+	return false
+}
+
 // editMechanisms takes out the mechanisms that cannot work on an intercepted
 // leg, and those that the user does not want.
-func (s *Session) editMechanisms(n *stanza.Node, intercepted bool, x *surgery) {
+func (s *Session) editMechanisms(n *stanza.Node, x *surgery) {
+	var names, other []string
+	var cuts []*stanza.Node
 	left := 0
 	for _, m := range n.Children {
 		switch {
 		case m.Name == "mechanism":
-			name := strings.TrimSpace(m.Text)
-			switch {
-			case intercepted && bound(name) && s.cfg.OwnCertificate && n.NS == nsSASL:
-				// Passed on: with tls-server-end-point it works.
-				left++
-			case intercepted && bound(name) && (len(s.cfg.Accounts) == 0 || n.NS != nsSASL || hashOf(name) == nil || len(s.bindings[Client]) == 0):
-				x.cut(m)
-				x.names = append(x.names, name)
-			case len(s.cfg.Mechanisms) > 0 && !slices.ContainsFunc(s.cfg.Mechanisms, func(w string) bool { return strings.EqualFold(w, name) }):
-				x.cut(m)
-				x.other = append(x.other, name)
+			switch name := strings.TrimSpace(m.Text); {
+			case !s.works(name):
+				cuts, names = append(cuts, m), append(names, name)
+			case n.NS != nsFAST && len(s.cfg.Mechanisms) > 0 && !contains(s.cfg.Mechanisms, name):
+				cuts, other = append(cuts, m), append(other, name)
 			default:
 				left++
 			}
 		case m.Name == "inline":
 			for _, in := range m.Children {
 				if in.NS == nsFAST && in.Name == "fast" {
-					s.editMechanisms(in, intercepted, x)
+					s.editMechanisms(in, x)
 				}
 			}
 		}
 	}
-	if left == 0 && len(x.names)+len(x.other) > 0 && n.NS != nsFAST {
-		hint := "let the server offer a mechanism without channel binding, or try --server-tls-max=1.2"
-		if len(x.other) > 0 {
-			hint = fmt.Sprintf("the server offers %s: change --mechanisms", strings.Join(append(x.other, x.names...), ", "))
-		}
-		s.note("error", "no mechanism is left to offer to the client", hint)
+	if n.NS != nsFAST && contains(s.cfg.Mechanisms, "PLAIN") && !contains(s.offered[Server].Mechanisms(n.NS), "PLAIN") && s.mayKnow() && offersSCRAM(&s.offered[Server], n.NS) != "" {
+		x.insert(n.InnerStart, "<mechanism>PLAIN</mechanism>")
+		x.whys = append(x.whys, "PLAIN added: the proxy makes SCRAM of it for the accounts whose password is known (--mechanisms, --account)")
+		left++
 	}
+	switch {
+	case left == 0 && n.NS == nsFAST && len(cuts) > 0:
+		// It must hold one mechanism at least (XEP-0484 §4.1).
+		x.cut(n)
+		x.whys = append(x.whys, "FAST removed: all its mechanisms are bound to the TLS channel ("+strings.Join(names, ", ")+"), a token would be lost")
+		s.login.stripped = true
+		return
+	case left == 0 && n.NS == nsSASL2 && len(cuts) > 0:
+		// So must this one (XEP-0388 §2.2); the other profile may be left.
+		x.cut(n)
+	default:
+		for _, m := range cuts {
+			x.cut(m)
+		}
+	}
+	if n.NS != nsFAST {
+		x.left += left
+	}
+	x.names, x.other = append(x.names, names...), append(x.other, other...)
 }
 
-// endPoint is the channel binding that is made of the server's certificate only
-// (RFC 5929 §4).
-const endPoint = "tls-server-end-point"
+// contains compares mechanisms as a user may write them.
+func contains(list []string, name string) bool {
+	return slices.ContainsFunc(list, func(m string) bool { return strings.EqualFold(m, name) })
+}
 
-// editBindings leaves the types of channel binding that the client leg has.
+func anyBound(list []string) bool { return slices.ContainsFunc(list, bound) }
+
+// unique returns the list without repetitions: both profiles name most mechanisms.
+func unique(list []string) []string {
+	var out []string
+	for _, x := range list {
+		if !slices.Contains(out, x) {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// editBindings leaves the types of channel binding that a client can use: those
+// of its own leg where the proxy logs in, the certificate's where it is the
+// server's. The element must hold one type at least (XEP-0440 §2).
 func (s *Session) editBindings(n *stanza.Node, x *surgery) {
+	knows := s.mayKnow() && len(s.bindings[Client]) > 0
+	if !knows && !s.cfg.OwnCertificate {
+		x.cut(n)
+		x.whys = append(x.whys, "sasl-channel-binding removed: no channel binding is the same on both legs (XEP-0440)")
+		return
+	}
+	left := 0
+	var cuts []*stanza.Node
+	var gone []string
 	for _, c := range n.Children {
-		if t := c.Attr("type"); c.Name == "channel-binding" && len(s.bindings[Client][t]) == 0 {
-			x.cut(c)
-			x.whys = append(x.whys, "channel binding with "+t+" removed: the client leg does not have it (XEP-0440)")
+		t := c.Attr("type")
+		switch {
+		case c.Name != "channel-binding":
+		case knows && len(s.bindings[Client][t]) > 0, !knows && t == endPoint:
+			left++
+		default:
+			cuts, gone = append(cuts, c), append(gone, t)
 		}
 	}
-}
-
-// bound tells mechanisms that carry channel-binding data: SCRAM-…-PLUS and the
-// FAST mechanisms but -NONE (XEP-0484 §4).
-func bound(mechanism string) bool {
-	if strings.HasPrefix(mechanism, "HT-") {
-		return !strings.HasSuffix(mechanism, "-NONE")
+	why := "the client leg does not have it (XEP-0440)"
+	if !knows {
+		why = "only the certificate is the same on both legs (XEP-0440)"
 	}
-	return strings.HasSuffix(mechanism, "-PLUS")
+	for _, t := range gone {
+		x.whys = append(x.whys, "channel binding with "+t+" removed: "+why)
+	}
+	if left == 0 && !knows {
+		x.cut(n)
+		return
+	}
+	for _, c := range cuts {
+		x.cut(c)
+	}
+	if left > 0 || n.InnerEnd <= n.InnerStart {
+		return
+	}
+	for _, t := range bindingTypes {
+		if len(s.bindings[Client][t]) > 0 {
+			x.insert(n.InnerStart, "<channel-binding type='"+t+"'/>")
+			x.whys = append(x.whys, "channel binding with "+t+" added: the client leg has it (XEP-0440)")
+		}
+	}
 }
 
 // apply returns the bytes without the cuts and with add as first child.
 func (x *surgery) apply(raw []byte, root *stanza.Node, add string) []byte {
-	sort.Slice(x.cuts, func(i, j int) bool { return x.cuts[i][0] < x.cuts[j][0] })
 	if root.InnerEnd <= root.InnerStart && add != "" {
 		// An empty element becomes one with content.
-		name := root.Name
-		if root.Prefix != "" {
-			name = root.Prefix + ":" + name
-		}
+		name := qualified(root)
 		tag := strings.TrimRight(strings.TrimSuffix(string(raw[root.Start:root.End]), "/>"), " ")
 		if strings.HasSuffix(tag, "</"+name+">") {
 			tag = strings.TrimSuffix(strings.TrimSuffix(tag, "</"+name+">"), ">")
 		}
 		return []byte(tag + ">" + add + "</" + name + ">")
 	}
-	var out []byte
-	at := 0
-	put := func(to int) { out = append(out, raw[at:to]...); at = to }
 	if add != "" {
-		put(root.InnerStart)
-		out = append(out, add...)
+		x.insert(root.InnerStart, add)
 	}
-	for _, c := range x.cuts {
-		put(c[0])
-		at = c[1]
-	}
-	put(len(raw))
-	return out
+	return spliced(raw, x.cuts)
 }

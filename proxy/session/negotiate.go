@@ -145,6 +145,14 @@ func (s *Session) forward(d record.Dir, f decode.Frame) {
 	s.send(into(d), f.Raw)
 }
 
+// passOn sends a frame of the server on, as it is but for another address that
+// it may name.
+func (s *Session) passOn(f decode.Frame) {
+	if !s.turns(f, nil, "") {
+		s.forward(record.SC, f)
+	}
+}
+
 func (s *Session) frame(d record.Dir, f decode.Frame) {
 	if f.Kind == decode.Declaration {
 		// Kept for the time when the header has to be said again.
@@ -176,7 +184,9 @@ func (s *Session) fromClient(f decode.Frame) {
 	default:
 		s.login.fromClient(s, f)
 		s.component(record.CS, f)
+		s.tokens(f)
 		if !s.reauthenticates(f) {
+			s.login.warn(s, f)
 			s.forward(record.CS, f)
 		}
 	}
@@ -188,7 +198,7 @@ func (s *Session) drop(d record.Dir, f decode.Frame, why string) {
 }
 
 func (s *Session) clientOpens(f decode.Frame) {
-	s.to = f.Stream.Attr("to")
+	s.to, s.from = f.Stream.Attr("to"), f.Stream.Attr("from")
 	s.csPrefix = f.Stream.Prefix
 	s.clientHeader = append(append([]byte(nil), s.decl[Client]...), f.Raw...)
 	switch {
@@ -267,9 +277,8 @@ func (s *Session) fromServer(f decode.Frame) {
 	case s.goesOn(record.SC, f):
 	default:
 		s.login.fromServer(s, f)
-		if !s.turns(f, nil, "") {
-			s.forward(record.SC, f)
-		}
+		s.passOn(f)
+		s.resumed()
 		s.component(record.SC, f)
 	}
 }
@@ -281,19 +290,17 @@ func (s *Session) serverOffers(f decode.Frame, hidden bool) {
 	offer := readOffer(f)
 	if hidden {
 		s.drop(record.SC, f, ownServerWhy)
-		if !offer.starttls {
+		if !offer.StartTLS {
 			s.fail("the server offers no STARTTLS", "use --server-tls=off to go on without TLS, or --server-tls=direct")
 			return
 		}
 		s.inject(record.CS, "<starttls xmlns='"+nsTLS+"'/>", "--server-tls=starttls")
 		return
 	}
-	if s.cfg.ClientTLS == StartTLS && s.tls[Client] == plain && !offer.starttls {
+	if s.cfg.ClientTLS == StartTLS && s.tls[Client] == plain && !offer.StartTLS {
 		s.ownClient = true
 	}
-	if offer.sasl {
-		s.offers = offer.mechanisms
-	}
+	s.offered[Server] = offer
 	s.features = f
 	s.features.Raw = append([]byte(nil), f.Raw...)
 	b, why := s.editFeatures(s.features)
@@ -305,7 +312,7 @@ func (s *Session) serverOffers(f decode.Frame, hidden bool) {
 	}
 	// With no mechanism on offer any more the login is over (RFC 6120 §6.4.6,
 	// XEP-0388 §2.6.1): from here bytes are passed as they come.
-	if s.login.done && !offer.sasl {
+	if s.login.done && !offer.SASL {
 		s.authed = true
 		s.armed = false
 	}

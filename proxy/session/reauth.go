@@ -1,10 +1,8 @@
 package session
 
 import (
-	"encoding/base64"
+	"crypto/subtle"
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/xdg-go/scram"
@@ -18,134 +16,136 @@ import (
 // (--account): the client proves to the proxy that it knows it, the proxy proves
 // it to the server, each bound to its own TLS channel. Salt and iterations are
 // the server's, so that the client computes what it always computes. Each
-// message of one side becomes one of the other, as a recorded edit.
-
-// bindingTypes are the kinds of channel binding in the order in which they are
-// meant where nobody says: tls-unique up to TLS 1.2 (RFC 5802 §6.1), which has no
-// such thing later, tls-exporter from 1.3 on (RFC 9266 §3).
-var bindingTypes = []string{"tls-unique", "tls-exporter", "tls-server-end-point"}
+// message of one side becomes one of the other, as a recorded edit, in the
+// profile of SASL that the client chose:
+//
+//	client → proxy                proxy → server
+//	auth, the client's first      auth, the proxy's first
+//	challenge, the proxy's      ← challenge, the server's
+//	response, the client's proof  response, the proxy's proof
+//	success, the proxy's proof  ← success, the server's
+//
+// Where the client gives its password in the clear (PLAIN) and the server wants
+// SCRAM, the right half is done without the client.
 
 // A reauth is a login that is under way.
 type reauth struct {
+	ns        string // the profile: nsSASL or nsSASL2
 	mechanism string // the client's
 	upstream  string // the one that is used with the server
-	first     string // what the client said first
-	password  string
+	binding   string // the kind of channel binding with the server; "" = none
+	first     clientFirst
+	message   string // what the client said first
 	user      string
-	server    *scram.ClientConversation // with the server
-	client    *scram.ServerConversation // with the client
+	known     *scram.Client // makes keys of the password
+
+	server *scram.ClientConversation // with the server
+	client *answerer                 // with the client; nil until the challenge, and with PLAIN
+	final  string                    // what the server gets when the client has proved itself
+
+	answered bool   // the server has got the proof
+	verifier string // what proves to the client that the password is known
+	proved   bool   // the server has proved itself in a challenge of its own
 }
 
 const reauthWhy = "the proxy logs in on each leg by itself (--account)"
 
-// hashOf returns the hash of a SCRAM mechanism; nil when it is none.
-func hashOf(mechanism string) scram.HashGeneratorFcn {
-	switch strings.TrimSuffix(mechanism, "-PLUS") {
-	case "SCRAM-SHA-1":
-		return scram.SHA1
-	case "SCRAM-SHA-256":
-		return scram.SHA256
-	case "SCRAM-SHA-512":
-		return scram.SHA512
+// mayKnow reports whether the login that is to come may be one that the proxy
+// can do: SASL2 clients say who they are in their stream header, others need not.
+func (s *Session) mayKnow() bool {
+	if len(s.cfg.Accounts) == 0 || s.from == "" {
+		return len(s.cfg.Accounts) > 0
 	}
-	return nil
-}
-
-// binding is the channel binding of a leg, of the given type, or of the best
-// that there is.
-func (s *Session) binding(l Leg, kind string) (scram.ChannelBinding, bool) {
-	for _, t := range bindingTypes {
-		if b := s.bindings[l][t]; len(b) > 0 && (kind == "" || kind == t) {
-			return scram.ChannelBinding{Type: scram.ChannelBindingType(t), Data: b}, true
-		}
-	}
-	return scram.ChannelBinding{}, false
-}
-
-// toServer chooses how to log in to the server: with the client's hash, bound
-// to the channel where both sides are sure to mean the same.
-func (s *Session) toServer(mechanism, first string) (upstream string, cb scram.ChannelBinding) {
-	base := strings.TrimSuffix(mechanism, "-PLUS")
-	plus := slices.Contains(s.offers, base+"-PLUS")
-	// The client's own choice is the best guess at what the server knows.
-	own, _, _ := strings.Cut(strings.TrimPrefix(first, "p="), ",")
-	kind := ""
-	for _, t := range append([]string{own}, bindingTypes...) {
-		offered := slices.Contains(s.bindingOffers, t) || s.bindingOffers == nil && t == own
-		if kind == "" && offered && len(s.bindings[Server][t]) > 0 {
-			kind = t
-		}
-	}
-	cb, ok := s.binding(Server, kind)
-	sure := kind != "" || len(s.bindings[Server]["tls-unique"]) > 0
-	if plus && ok && (sure || !slices.Contains(s.offers, base)) {
-		return base + "-PLUS", cb
-	}
-	return base, scram.ChannelBinding{}
+	j := stanza.SplitJID(s.from)
+	_, ok := s.cfg.Accounts[strings.ToLower(j.Local+"@"+j.Domain)]
+	return ok
 }
 
 // reauthenticates takes over a login of the client whose password is known.
 func (s *Session) reauthenticates(f decode.Frame) bool {
-	if len(s.cfg.Accounts) == 0 || !is(f, nsSASL, "auth") {
+	if len(s.cfg.Accounts) == 0 {
 		return false
 	}
-	root, err := stanza.Tree(f)
-	if err != nil {
+	m, ok := readSASL(f)
+	if !ok || !m.begins() || m.data == nil {
 		return false
 	}
-	mechanism := root.Attr("mechanism")
-	hash := hashOf(mechanism)
-	first, err := base64.StdEncoding.DecodeString(strings.TrimSpace(root.Text))
-	if hash == nil || err != nil {
+	r := &reauth{ns: m.root.NS, mechanism: m.root.Attr("mechanism"), message: m.text}
+	given := ""
+	switch {
+	case hashOf(r.mechanism) != nil:
+		if r.first, ok = readFirst(m.text); !ok {
+			return false
+		}
+		r.user = r.first.user
+	case r.mechanism == "PLAIN":
+		parts := strings.Split(m.text, "\x00") // RFC 4616 §2
+		if len(parts) != 3 {
+			return false
+		}
+		r.first.authzid, r.user, given = parts[0], parts[1], parts[2]
+	default:
 		return false
 	}
-	user := userOf(string(first))
-	password, known := s.cfg.Accounts[strings.ToLower(user+"@"+s.domain())]
+	password, known := s.cfg.Accounts[strings.ToLower(r.user+"@"+s.domain())]
 	if !known {
-		if bound(mechanism) {
-			s.note("warning", fmt.Sprintf("%s@%s is not among the accounts whose password is known: its login with %s cannot work through the proxy", user, s.domain(), mechanism),
-				"give its password, too: --account="+user+"@"+s.domain()+" --password-file=FILE")
+		if bound(r.mechanism) {
+			s.note("warning", fmt.Sprintf("%s@%s is not among the accounts whose password is known: its login with %s cannot work through the proxy", r.user, s.domain(), r.mechanism),
+				"give its password, too: --account="+r.user+"@"+s.domain()+" --password-file=FILE")
 		}
 		return false
 	}
-	c, err := hash.NewClient(user, password, "")
+	base := r.mechanism
+	if r.mechanism == "PLAIN" {
+		offer := &s.offered[Server]
+		if base = offersSCRAM(offer, r.ns); base == "" || contains(offer.Mechanisms(r.ns), "PLAIN") {
+			return false // the password is passed on as it is
+		}
+		if subtle.ConstantTimeCompare([]byte(given), []byte(password)) != 1 {
+			s.reject(f, r.ns, "not-authorized", "the client's password is not the one of --password-file", "give the client, or the file, the right password")
+			return true
+		}
+	} else if condition, why := s.consistent(r); why != "" {
+		s.reject(f, r.ns, condition, why, "look at the client's first message, with --show-secrets")
+		return true
+	}
+	c, err := hashOf(base).NewClient(r.user, password, r.first.authzid)
 	if err != nil {
-		s.note("error", "the password of "+user+" cannot be used: "+err.Error(), "passwords are prepared with SASLprep (RFC 4013)")
+		s.note("error", "the password of "+r.user+" cannot be used: "+err.Error(), "passwords are prepared with SASLprep (RFC 4013)")
 		return false
 	}
-	c.WithMinIterations(1)
-	r := &reauth{mechanism: mechanism, first: string(first), password: password, user: user}
+	r.known = c.WithMinIterations(1)
 	var cb scram.ChannelBinding
-	r.upstream, cb = s.toServer(mechanism, string(first))
+	r.upstream, cb = s.toServer(r.ns, base, r.first.kind)
+	how := ""
 	if cb.IsSupported() {
-		r.server = c.NewConversationWithChannelBinding(cb)
+		r.server, r.binding = r.known.NewConversationWithChannelBinding(cb), string(cb.Type)
+		how = ", bound to its channel with " + r.binding
 	} else {
-		r.server = c.NewConversation()
+		r.server = r.known.NewConversation()
 	}
 	mine, err := r.server.Step("")
 	if err != nil {
 		return false
 	}
 	s.reauth = r
-	how := ""
-	if cb.IsSupported() {
-		how = ", bound to its channel with " + string(cb.Type)
-	}
-	s.replace(record.CS, f, "<auth xmlns='"+nsSASL+"' mechanism='"+r.upstream+"'>"+encode(mine)+"</auth>", reauthWhy+": "+r.upstream+" with the server"+how)
+	s.replace(record.CS, f, m.rewrite(mine, r.upstream), reauthWhy+": "+r.upstream+" with the server"+how)
 	return true
 }
 
-// userOf reads the user name of a SCRAM message (RFC 5802 §5.1).
-func userOf(first string) string {
-	for field := range strings.SplitSeq(first, ",") {
-		if v, ok := strings.CutPrefix(field, "n="); ok {
-			return strings.ReplaceAll(strings.ReplaceAll(v, "=2C", ","), "=3D", "=")
-		}
+// consistent judges the client's first message as a server has to (RFC 5802 §6).
+func (s *Session) consistent(r *reauth) (condition, why string) {
+	shown := s.offered[Client].Mechanisms(r.ns)
+	switch f := r.first; {
+	case bound(r.mechanism) != (f.flag == 'p'):
+		return "malformed-request", fmt.Sprintf("the client's gs2 flag %c does not go with %s (RFC 5802 §6)", f.flag, r.mechanism)
+	case f.flag == 'p' && len(s.bindings[Client][f.kind]) == 0:
+		return "not-authorized", fmt.Sprintf("the client binds with %s, which its TLS connection does not have here; tls-unique is of TLS 1.2: use --client-tls-max=1.2", f.kind)
+	case f.flag == 'y' && anyBound(shown):
+		return "not-authorized", "the client says that it was offered no mechanism with channel binding (gs2 flag y), but it was: something between client and proxy changed the offer, or the client does not know " + strings.Join(shown, ", ")
 	}
-	return ""
+	return "", ""
 }
-
-func encode(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 
 // replace sends something else than what was received.
 func (s *Session) replace(d record.Dir, f decode.Frame, text, why string) {
@@ -159,130 +159,222 @@ func (s *Session) replace(d record.Dir, f decode.Frame, text, why string) {
 // goesOn takes the frames of a login that was taken over. It reports whether
 // the frame is dealt with.
 func (s *Session) goesOn(d record.Dir, f decode.Frame) bool {
-	r := s.reauth
-	if string(f.NS) != nsSASL || f.Kind != decode.Element || f.Part != decode.Whole {
+	if s.reauth == nil && s.aborts == 0 {
 		return false
 	}
-	if d == record.SC && s.aborts > 0 && string(f.Name) == "failure" {
+	m, ok := readSASL(f)
+	if m.root == nil {
+		return false
+	}
+	if d == record.SC && s.aborts > 0 && m.root.Name == "failure" {
 		// The client has had its answer, and may have begun anew.
 		s.aborts--
 		s.drop(record.SC, f, "the answer to the proxy's own abort")
 		return true
 	}
-	if r == nil {
+	r := s.reauth
+	if r == nil || m.root.NS != r.ns {
 		return false
-	}
-	root, err := stanza.Tree(f)
-	if err != nil {
-		return false
-	}
-	text := ""
-	if b, err := base64.StdEncoding.DecodeString(strings.TrimSpace(root.Text)); err == nil {
-		text = string(b)
 	}
 	switch {
-	case d == record.SC && root.Name == "challenge":
-		s.challenged(f, text)
-		return true
-	case d == record.CS && root.Name == "response" && r.client != nil:
-		s.answered(f, text)
-		return true
-	case d == record.CS && root.Name == "abort":
+	case d == record.CS && m.root.Name == "abort":
 		s.reauth = nil
-	case d == record.SC && root.Name == "success":
-		return s.succeeded(f, text)
-	case d == record.SC && root.Name == "failure":
-		// The same failure for the client.
-		s.reauth = nil
+	case d == record.CS && m.root.Name == "response":
+		switch {
+		case r.client == nil, !ok:
+			s.refuse(d, f, "the client answered what it was not asked", "")
+		case r.answered:
+			return false // the empty answer to the server's last message
+		default:
+			s.clientProves(m)
+		}
+		return true
+	case d == record.SC && m.root.Name == "failure":
+		s.serverRefuses(m)
+		s.forward(d, f)
+		return true
+	case d == record.SC && !ok:
+		s.refuse(d, f, "the server's message is no base64 (RFC 6120 §6.4.1)", "")
+		return true
+	case d == record.SC && m.root.Name == "challenge" && r.answered:
+		s.serverProves(m)
+		return true
+	case d == record.SC && m.root.Name == "challenge":
+		s.challenged(m)
+		return true
+	case d == record.SC && (m.root.Name == "success" || m.root.Name == "continue"):
+		s.succeeded(m)
+		return true
 	}
 	return false
 }
 
 // challenged is the server's first message: its salt and iterations go to the
 // client, with a nonce of the client's own conversation.
-func (s *Session) challenged(f decode.Frame, text string) {
-	r := s.reauth
-	if r.client != nil {
-		s.refuse(record.SC, f, "the server went on where its last message was due", "")
-		return
+func (s *Session) challenged(m saslMessage) {
+	r, d := s.reauth, record.SC
+	key, err := factors(m.text)
+	if err == nil && r.client != nil {
+		err = fmt.Errorf("the client has not answered the one before")
 	}
-	var key scram.KeyFactors
-	for field := range strings.SplitSeq(text, ",") {
-		if v, ok := strings.CutPrefix(field, "s="); ok {
-			b, _ := base64.StdEncoding.DecodeString(v)
-			key.Salt = string(b)
-		} else if v, ok := strings.CutPrefix(field, "i="); ok {
-			key.Iters, _ = strconv.Atoi(v)
-		}
-	}
-	final, err := r.server.Step(text)
-	if err != nil {
-		s.refuse(record.SC, f, "the server's challenge cannot be answered: "+err.Error(), "")
-		return
-	}
-	server, err := hashOf(r.mechanism).NewServer(func(string) (scram.StoredCredentials, error) {
-		c, err := hashOf(r.mechanism).NewClient(r.user, r.password, "")
-		if err != nil {
-			return scram.StoredCredentials{}, err
-		}
-		return c.WithMinIterations(1).GetStoredCredentialsWithError(key)
-	})
 	if err == nil {
-		r.client = server.NewConversation()
+		r.final, err = r.server.Step(m.text)
+	}
+	if err != nil {
+		s.refuse(d, m.f, "the server's challenge cannot be answered: "+err.Error(), "")
+		return
+	}
+	if r.mechanism == "PLAIN" {
+		r.answered = true
+		s.drop(d, m.f, "the client has given its password already ("+r.upstream+" with the server)")
+		s.inject(record.CS, "<response xmlns='"+r.ns+"'>"+encode(r.final)+"</response>", reauthWhy)
+		return
+	}
+	keys, err := r.known.GetStoredCredentialsWithError(key)
+	if err == nil {
+		var cb scram.ChannelBinding
 		if bound(r.mechanism) {
-			kind, _, _ := strings.Cut(strings.TrimPrefix(r.first, "p="), ",")
-			cb, ok := s.binding(Client, kind)
-			if !ok {
-				s.refuse(record.SC, f, fmt.Sprintf("the client binds with %s, which its TLS connection does not have here", kind), "tls-unique is of TLS 1.2: use --client-tls-max=1.2")
-				return
-			}
-			r.client = server.NewConversationWithChannelBinding(cb)
+			cb, _ = s.binding(Client, r.first.kind) // looked at before
 		}
-		var challenge string
-		if challenge, err = r.client.Step(r.first); err == nil {
-			r.first = final // what the server gets when the client has proved itself
-			s.replace(record.SC, f, "<challenge xmlns='"+nsSASL+"'>"+encode(challenge)+"</challenge>", reauthWhy)
+		r.client, err = answer(hashOf(r.mechanism), keys, r.message, s.hashForClient(r, m.text), cb)
+	}
+	if err != nil {
+		s.refuse(d, m.f, "the client's login cannot be answered: "+err.Error(), "")
+		return
+	}
+	s.replace(d, m.f, m.with(r.client.challenge), reauthWhy)
+}
+
+// hashForClient is the attribute of XEP-0474 for the client: the hash of what
+// it was offered, where the server's challenge has the right one of its own
+// offer. A wrong one is left as it is, so that the client notices what it would
+// have noticed without the proxy.
+func (s *Session) hashForClient(r *reauth, challenge string) string {
+	attribute, value := stanza.OfferHash(challenge)
+	if attribute == 0 {
+		return ""
+	}
+	if value == s.offered[Server].Hash(attribute, r.upstream, r.ns) {
+		value = s.offered[Client].Hash(attribute, r.mechanism, r.ns)
+	}
+	return string(attribute) + "=" + value
+}
+
+// clientProves is the client's final message.
+func (s *Session) clientProves(m saslMessage) {
+	r := s.reauth
+	if r.first.flag == 'p' {
+		if data, ok := boundTo(m.text, r.first.gs2); ok && string(data) != string(s.bindings[Client][r.first.kind]) {
+			s.refuse(record.CS, m.f, s.nameBinding(r.first.kind, data), "compare what the client takes for its channel; a second TLS proxy between it and this one would explain it")
 			return
 		}
 	}
-	s.refuse(record.SC, f, "the client's login cannot be answered: "+err.Error(), "")
-}
-
-// answered is the client's proof.
-func (s *Session) answered(f decode.Frame, text string) {
-	r := s.reauth
-	verifier, err := r.client.Step(text)
-	if err != nil || !r.client.Valid() {
-		s.refuse(record.CS, f, "the client's proof is wrong: it does not have the password of --password-file", "give the client, or the file, the right password")
+	verifier, err := r.client.check(m.text)
+	if err != nil {
+		s.refuse(record.CS, m.f, "the client's proof is wrong: it does not have the password of --password-file", "give the client, or the file, the right password")
 		return
 	}
-	mine := r.first
-	r.first = verifier
-	s.replace(record.CS, f, "<response xmlns='"+nsSASL+"'>"+encode(mine)+"</response>", reauthWhy)
+	r.verifier, r.answered = verifier, true
+	s.replace(record.CS, m.f, m.with(r.final), reauthWhy)
 }
 
-// succeeded is the server's last message: it has to prove itself, too.
-func (s *Session) succeeded(f decode.Frame, text string) bool {
+// serverProves is the server's last message in a challenge of its own, which
+// RFC 6120 §6.4.6 allows.
+func (s *Session) serverProves(m saslMessage) {
+	r := s.reauth
+	if r.proved || !s.verified(m) {
+		s.falseServer(m)
+		return
+	}
+	r.proved = true
+	if r.mechanism == "PLAIN" {
+		s.drop(record.SC, m.f, "the server's proof is right; PLAIN has none for the client")
+		s.inject(record.CS, "<response xmlns='"+r.ns+"'/>", reauthWhy)
+		return
+	}
+	s.replace(record.SC, m.f, m.with(r.verifier), reauthWhy)
+}
+
+func (s *Session) verified(m saslMessage) bool {
+	_, err := s.reauth.server.Step(m.text)
+	return err == nil && s.reauth.server.Valid()
+}
+
+// succeeded is the end of SASL: success, or that the server wants more than a
+// password (XEP-0388 §2.6.3), which is between it and the client. The server has
+// to prove itself, too.
+func (s *Session) succeeded(m saslMessage) {
+	r := s.reauth
+	if !r.proved && (!r.answered || !s.verified(m)) {
+		s.falseServer(m)
+		return
+	}
+	s.reauth = nil
+	text := ""
+	switch {
+	case r.proved:
+		text = string(m.f.Raw)
+	case r.mechanism == "PLAIN":
+		text = m.without()
+	default:
+		text = m.with(r.verifier)
+	}
+	s.login.fromServer(s, m.f)
+	if text == string(m.f.Raw) {
+		s.passOn(m.f)
+	} else {
+		s.replace(record.SC, m.f, text, reauthWhy)
+	}
+	s.resumed()
+}
+
+// falseServer is a server that says success and does not know the password.
+func (s *Session) falseServer(m saslMessage) {
+	ns := s.reauth.ns
+	s.reauth = nil
+	s.login.failed = true
+	s.note("error", "the server accepted the login without proving that it knows the password", "it may not be the server that it says it is (RFC 5802 §3)")
+	s.replace(record.SC, m.f, failureOf(ns, "not-authorized"), "the server's signature is wrong")
+}
+
+// serverRefuses says whose login it was that failed. The client gets the same
+// failure.
+func (s *Session) serverRefuses(m saslMessage) {
 	r := s.reauth
 	s.reauth = nil
-	if r.client == nil {
-		return false
+	s.login.failed = true
+	condition := "no reason"
+	for _, c := range m.root.Children {
+		if c.NS == nsSASL && c.Name != "text" {
+			condition = c.Name
+			break
+		}
 	}
-	if _, err := r.server.Step(text); err != nil || !r.server.Valid() {
-		s.note("error", "the server accepted the login without proving that it knows the password", "it may not be the server that it says it is (RFC 5802 §3)")
-		s.replace(record.SC, f, "<failure xmlns='"+nsSASL+"'><not-authorized/></failure>", "the server's signature is wrong")
-		return true
+	how := ""
+	if r.binding != "" {
+		how = ", bound to the proxy's channel with the server with " + r.binding
 	}
-	s.login.fromServer(s, f)
-	s.replace(record.SC, f, "<success xmlns='"+nsSASL+"'>"+encode(r.first)+"</success>", reauthWhy)
-	return true
+	text := fmt.Sprintf("the server refused the proxy's own login as %s with %s%s: %s", r.user, r.upstream, how, condition)
+	hint := "the server's log tells why"
+	if r.answered {
+		hint = "client and --password-file agree on the password: the account has another one, or the server expects another channel binding"
+	}
+	s.note("error", text, hint)
+}
+
+// reject answers the beginning of a login by itself; the server does not hear of
+// it.
+func (s *Session) reject(f decode.Frame, ns, condition, why, hint string) {
+	s.login.failed = true
+	s.note("error", why, hint)
+	s.drop(record.CS, f, why)
+	s.inject(record.SC, failureOf(ns, condition), why)
 }
 
 // refuse ends the login on both legs. f, received in direction d, is replaced
 // by what its receiver is told.
 func (s *Session) refuse(d record.Dir, f decode.Frame, why, hint string) {
-	const abort = "<abort xmlns='" + nsSASL + "'/>"
-	const failure = "<failure xmlns='" + nsSASL + "'><not-authorized/></failure>"
+	abort, failure := "<abort xmlns='"+s.reauth.ns+"'/>", failureOf(s.reauth.ns, "not-authorized")
 	s.reauth = nil
 	s.aborts++
 	s.login.failed = true

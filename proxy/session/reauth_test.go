@@ -41,6 +41,13 @@ func (b *bench) take(l Leg) string {
 // secured begins a session whose legs are secured with the given bindings.
 func secured2(t *testing.T, client, server map[string][]byte, accounts map[string]string, offer string) *bench {
 	b := &bench{t: t, s: New(Config{Conn: 1, Domain: "upstream.test", Accounts: accounts}), w: newWire()}
+	b.secure(client, server, offer, streamCS)
+	return b
+}
+
+// secure brings a session to where the server offers a login; again is the
+// client's stream header on the secured leg.
+func (b *bench) secure(client, server map[string][]byte, offer, again string) {
 	b.handle(Input{On: Accepted, Client: "c"})
 	b.handle(Input{On: Dialed, Server: "s"})
 	b.data(record.CS, streamCS)
@@ -51,10 +58,9 @@ func secured2(t *testing.T, client, server map[string][]byte, accounts map[strin
 	b.data(record.CS, "\x16\x03")
 	b.handle(Input{On: Hello, Name: "capulet.example"})
 	b.handle(Input{On: Secured, Leg: Client, TLS: TLS{Version: "TLS 1.3", Bindings: client}})
-	b.data(record.CS, streamCS)
+	b.data(record.CS, again)
 	b.take(Client)
 	b.data(record.SC, streamSC+"<stream:features>"+offer+"</stream:features>")
-	return b
 }
 
 var content = regexp.MustCompile(`^<(\w+) [^>]*?(?:mechanism='([^']*)')?>([^<]*)</`)

@@ -24,6 +24,7 @@ import (
 	"strings"
 
 	"github.com/xmpplens/xmpplens/decode"
+	"github.com/xmpplens/xmpplens/decode/stanza"
 	"github.com/xmpplens/xmpplens/record"
 )
 
@@ -219,6 +220,7 @@ type Session struct {
 	failed     *failure
 
 	sni, to      string
+	from         string // who the client says that it is, in its stream header
 	alpn         []string
 	clientHeader []byte       // the client's latest stream header with its XML declaration
 	serverHeader []byte       // the server's
@@ -242,13 +244,12 @@ type Session struct {
 	guarded      bool   // after authentication: bytes of the server are kept back
 	errorTag     string // how the server's stream errors begin
 
-	reauth        *reauth              // a login that is done on each leg
-	aborts        int                  // logins that the proxy gave up with the server, whose answer is awaited
-	offers        []string             // the server's mechanisms
-	bindingOffers []string             // and its types of channel binding (XEP-0440)
-	bindings      [2]map[string][]byte // by leg
-	serverID      string               // of the server's stream
-	version       string               // of TLS on the server leg
+	reauth   *reauth              // a login that is done on each leg
+	aborts   int                  // logins that the proxy gave up with the server, whose answer is awaited
+	offered  [2]stanza.Offer      // what the server offered last, and what the client was shown
+	bindings [2]map[string][]byte // by leg
+	serverID string               // of the server's stream
+	version  string               // of TLS on the server leg
 
 	// One Handle's answer while it is built.
 	events []record.Event
