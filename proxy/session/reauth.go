@@ -133,7 +133,7 @@ func (s *Session) reauthenticates(f decode.Frame) bool {
 	return true
 }
 
-// consistent judges the client's first message as a server has to (RFC 5802 §6).
+// consistent judges the client's first message as a server does (RFC 5802 §6).
 func (s *Session) consistent(r *reauth) (condition, why string) {
 	shown := s.offered[Client].Mechanisms(r.ns)
 	switch f := r.first; {
@@ -142,7 +142,9 @@ func (s *Session) consistent(r *reauth) (condition, why string) {
 	case f.flag == 'p' && len(s.bindings[Client][f.kind]) == 0:
 		return "not-authorized", fmt.Sprintf("the client binds with %s, which its TLS connection does not have here; tls-unique is of TLS 1.2: use --client-tls-max=1.2", f.kind)
 	case f.flag == 'y' && anyBound(shown):
-		return "not-authorized", "the client says that it was offered no mechanism with channel binding (gs2 flag y), but it was: something between client and proxy changed the offer, or the client does not know " + strings.Join(shown, ", ")
+		// A server must refuse it; not all do, and slixmpp says so on
+		// TLS 1.3.
+		s.note("warning", "the client says that it was offered no mechanism with channel binding (gs2 flag y), but it was ("+strings.Join(shown, ", ")+"); a server must take that for a downgrade attack (RFC 5802 §6), the proxy lets it pass", "either the client does not have these mechanisms or their bindings, and should send n, or something between it and the proxy changed the offer")
 	}
 	return "", ""
 }

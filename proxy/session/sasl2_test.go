@@ -341,7 +341,6 @@ func TestReauthPlain(t *testing.T) {
 // What a client says first is judged as a server has to.
 func TestReauthRefusesFirst(t *testing.T) {
 	for _, c := range []struct{ mechanism, message, want string }{
-		{"SCRAM-SHA-1", "y,,n=juliet,r=abc", "the client says that it was offered no mechanism with channel binding"},
 		{"SCRAM-SHA-1", "p=tls-exporter,,n=juliet,r=abc", "does not go with SCRAM-SHA-1"},
 		{"SCRAM-SHA-1-PLUS", "n,,n=juliet,r=abc", "does not go with SCRAM-SHA-1-PLUS"},
 		{"SCRAM-SHA-1-PLUS", "p=tls-unique,,n=juliet,r=abc", "the client binds with tls-unique, which its TLS connection does not have here"},
@@ -355,6 +354,18 @@ func TestReauthRefusesFirst(t *testing.T) {
 		}
 		b.w.compare(t)
 	}
+}
+
+// A client that says it saw no channel binding where it was offered is let in,
+// and told on.
+func TestReauthDowngrade(t *testing.T) {
+	b := secured2(t, frontLeg, backLeg, juliet, list([]string{"tls-exporter"}, "SCRAM-SHA-1", "SCRAM-SHA-1-PLUS"))
+	b.take(Server)
+	b.data(record.CS, "<auth xmlns='"+nsSASL+"' mechanism='SCRAM-SHA-1'>"+encode("y,,n=juliet,r=abc")+"</auth>")
+	if got := b.take(Server); !strings.Contains(got, "SCRAM-SHA-1-PLUS") || !strings.Contains(b.notes(), "warning: the client says that it was offered no mechanism with channel binding") {
+		t.Errorf("%s %s", got, b.notes())
+	}
+	b.w.compare(t)
 }
 
 // The authorisation identity of the client is the server's to judge.
