@@ -110,7 +110,7 @@ func (c *conn) handle(ctx context.Context, in session.Input) {
 	effects := c.sess.Handle(in)
 	var locked [2]bool
 	for i := range effects {
-		if e := &effects[i]; e.Do == session.Send && !locked[e.Leg] {
+		if e := &effects[i]; (e.Do == session.Send || e.Do == session.Compress) && !locked[e.Leg] {
 			c.legs[e.Leg].wmu.Lock()
 			locked[e.Leg] = true
 		}
@@ -133,6 +133,8 @@ func (c *conn) handle(ctx context.Context, in session.Input) {
 			if failed[e.Leg] == nil {
 				failed[e.Leg] = c.legs[e.Leg].writeLocked(e.Bytes)
 			}
+		case session.Compress:
+			c.legs[e.Leg].compressLocked(e.Unread)
 		default:
 			unlock()
 			c.do(ctx, e)

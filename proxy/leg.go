@@ -32,6 +32,7 @@ type leg struct {
 
 	wmu    sync.Mutex
 	tls    *tls.Conn // guarded by wmu; the reading goroutine sets it and may read it without
+	zip    *deflater // guarded by wmu; nil unless the leg is compressed
 	ended  bool      // guarded by wmu; the sending side is closed
 	reader reader    // of the reading goroutine
 }
@@ -68,6 +69,11 @@ func (l *leg) writeLocked(b []byte) error {
 		return net.ErrClosed
 	}
 	var err error
+	if l.zip != nil {
+		if b, err = l.zip.deflate(b); err != nil {
+			return err
+		}
+	}
 	if l.tls != nil {
 		_, err = l.tls.Write(b)
 	} else {

@@ -61,6 +61,7 @@ type Proxy struct {
 	Secret      string            // of a component, to check its handshake
 	Accounts    map[string]string // passwords by bare address: logins are done on each leg by itself
 	Mechanisms  []string          // SASL mechanisms offered to clients; empty = all that work
+	Compression string            // session.Inflate to pass stream compression on; "" takes it out of the offer
 	MaxFrame    int               // bytes; 0 = decode.DefaultMaxFrame
 	// Grace is how long sessions may end by themselves when Serve is told
 	// to stop, before they are told with a stream close.
@@ -245,7 +246,7 @@ func (p *Proxy) each(f func(*conn)) {
 func (p *Proxy) sessionConfig(id int, d door) session.Config {
 	cfg := session.Config{
 		Conn: id, ClientTLS: p.ClientTLS, ServerTLS: p.ServerTLS, Mechanisms: p.Mechanisms, Accounts: p.Accounts, Kind: p.Kind, Secret: p.Secret, OwnCertificate: p.Certificate != nil,
-		ByDomain: p.Upstream.Service, ByTo: p.Upstream.Any || len(p.Domains) > 0, Domain: p.Upstream.Host, MaxFrame: p.MaxFrame,
+		ByDomain: p.Upstream.Service, ByTo: p.Upstream.Any || len(p.Domains) > 0, Domain: p.Upstream.Host, Compression: p.Compression, MaxFrame: p.MaxFrame,
 	}
 	if d.named {
 		cfg.ByDomain, cfg.ByTo = d.up.Service, false

@@ -71,6 +71,7 @@ type reader struct {
 	s   *socket
 	raw syscall.RawConn
 	tls *tls.Conn // nil for clear text
+	zip *inflater // nil unless the leg is compressed
 	try func(fd uintptr) bool
 
 	// The answer of try.
@@ -117,7 +118,7 @@ func (r *reader) attempt(fd uintptr) bool {
 }
 
 func (r *reader) read() (*chunk, int, error) {
-	if r.raw == nil {
+	if r.raw == nil || r.zip != nil {
 		return r.readBlocking()
 	}
 	r.buf, r.n, r.err = nil, 0, nil
@@ -137,6 +138,19 @@ func (r *reader) readBlocking() (*chunk, int, error) {
 	if r.tls != nil {
 		src = r.tls
 	}
+	if r.zip != nil {
+		src = r.zip
+	}
 	n, err := src.Read(buf.b[:])
 	return buf, n, err
+}
+
+// compress reads zlib data from now on, unread first. A compressed leg waits
+// inside of the layer, which cannot be left in the middle.
+func (r *reader) compress(unread []byte) {
+	var src io.Reader = r.s
+	if r.tls != nil {
+		src = r.tls
+	}
+	r.zip = newInflater(unread, src)
 }

@@ -40,6 +40,7 @@ func appendEvent(dst []byte, ev *Event) []byte {
 	dst = appendField(dst, "client", ev.Client)
 	dst = appendField(dst, "server", ev.Server)
 	dst = appendField(dst, "leg", ev.Leg)
+	dst = appendField(dst, "method", ev.Method)
 	dst = appendField(dst, "version", ev.Version)
 	dst = appendField(dst, "cipher", ev.Cipher)
 	if ev.E == EventSecure {

@@ -33,17 +33,18 @@ const TransportBOSH = "bosh"
 
 // The events of format version 1. Others are kept and skipped.
 const (
-	EventOpen    = "open"    // a client connected: Kind, Client, Server, Transport
-	EventData    = "data"    // a leg received: D, Data; over BOSH a body: RID, More
-	EventSecure  = "secure"  // TLS is established: Leg, Version, Cipher, ALPN, Peer, Verified
-	EventEdit    = "edit"    // the bytes [O,O+N) of D were sent as Data: By, Why
-	EventHold    = "hold"    // the bytes [O,O+N) of D are held: By
-	EventVerdict = "verdict" // what was done with the frame held at O: Verdict, Data when edited, By
-	EventInject  = "inject"  // Data was sent before offset O of D: By, Why
-	EventNote    = "note"    // a remark: Level, Text, Hint, By
-	EventClose   = "close"   // the connection ended: By, Error, Why
-	EventHTTP    = "http"    // a request that is not XMPP, with its answer: Op (method), Text (path), Code (status); Data, when it was changed, is what the client got: Why
-	EventControl = "control" // a control frame of WebSocket: D, Op (ping, pong, close), Data; Code and Text of a close; or Op "cut", a message that ended inside of an element
+	EventOpen     = "open"     // a client connected: Kind, Client, Server, Transport
+	EventData     = "data"     // a leg received: D, Data; over BOSH a body: RID, More
+	EventSecure   = "secure"   // TLS is established: Leg, Version, Cipher, ALPN, Peer, Verified
+	EventCompress = "compress" // stream compression (XEP-0138) begins: Leg, Method; data goes on to be the text
+	EventEdit     = "edit"     // the bytes [O,O+N) of D were sent as Data: By, Why
+	EventHold     = "hold"     // the bytes [O,O+N) of D are held: By
+	EventVerdict  = "verdict"  // what was done with the frame held at O: Verdict, Data when edited, By
+	EventInject   = "inject"   // Data was sent before offset O of D: By, Why
+	EventNote     = "note"     // a remark: Level, Text, Hint, By
+	EventClose    = "close"    // the connection ended: By, Error, Why
+	EventHTTP     = "http"     // a request that is not XMPP, with its answer: Op (method), Text (path), Code (status); Data, when it was changed, is what the client got: Why
+	EventControl  = "control"  // a control frame of WebSocket: D, Op (ping, pong, close), Data; Code and Text of a close; or Op "cut", a message that ended inside of an element
 )
 
 // An Event is one line of a recording. Which fields count depends on E; zero
@@ -75,6 +76,7 @@ type Event struct {
 
 	Leg, Version, Cipher, ALPN, Peer string // secure
 	Verified                         bool
+	Method                           string // compress
 
 	Verdict, By, Why  string
 	Level, Text, Hint string // note; Level is "", "note", "warning" or "error"

@@ -47,6 +47,8 @@ func parseEvent(line []byte, ev *Event) error {
 			str(&ev.Server)
 		case "leg":
 			str(&ev.Leg)
+		case "method":
+			str(&ev.Method)
 		case "version":
 			str(&ev.Version)
 		case "cipher":

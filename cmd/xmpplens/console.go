@@ -281,7 +281,7 @@ func mark(e *timeline.Entry) string {
 		return "●"
 	case e.Kind == "close":
 		return "○"
-	case e.Kind == "secure":
+	case e.Kind == "secure", e.Kind == "compress":
 		return "▣"
 	case e.Event.Level == "error":
 		return "✗"

@@ -36,6 +36,7 @@ type proxyCmd struct {
 	Mechanisms   []string      `placeholder:"LIST" help:"SASL mechanisms that the client is offered, as far as the server has them."`
 	Account      string        `placeholder:"JID" help:"Log in on each leg by itself for this account, whose password is in --password-file."`
 	PasswordFile string        `placeholder:"FILE" type:"path" help:"The password of --account, or lines of address and password for several accounts."`
+	Compression  string        `enum:"strip,inflate" default:"strip" placeholder:"strip|inflate" help:"Stream compression (XEP-0138): strip takes it out of the offer, inflate passes it on and reads it."`
 	Resolver     string        `placeholder:"ADDR" help:"DNS server for the upstream, instead of the system's."`
 	CADir        string        `name:"ca-dir" placeholder:"DIR" type:"path" help:"Directory of the certificate authority."`
 	Write        string        `short:"w" placeholder:"FILE" type:"path" help:"Keep the recording."`
@@ -55,6 +56,7 @@ func (proxyCmd) Examples() string {
   xmpplens proxy --target a.example=10.0.0.1:5222 --target b.example=10.0.0.2:5222
                                                            several domains, by the one that the client asks for
   xmpplens proxy --mechanisms=PLAIN example.org            for clients that insist on channel binding
+  xmpplens proxy --compression=inflate localhost:5222      stream compression is passed on and read
   xmpplens proxy --format=json example.org | jq .summary`
 }
 
@@ -169,6 +171,9 @@ func (c *proxyCmd) configure() (*proxy.Proxy, error) {
 	}
 	if c.ServerTLSMax == "1.2" {
 		p.ServerTLSMax = tls.VersionTLS12
+	}
+	if c.Compression != "strip" {
+		p.Compression = c.Compression
 	}
 	if c.Resolver != "" {
 		p.Resolver = proxy.ResolverAt(c.Resolver)

@@ -29,6 +29,8 @@ type Way struct {
 	Token               string // that was issued before
 	Resume              string // id of the managed stream to resume
 	Direct              bool   // TLS from the first byte
+	Clear               bool   // no TLS
+	Compress            bool   // insist on zlib (XEP-0138) after the login
 	MaxTLS              uint16
 	KeyLog              io.Writer // for the secrets of TLS, nil = none
 }
@@ -110,7 +112,7 @@ func (c *Client) logIn(resource string) error {
 	if err != nil {
 		return err
 	}
-	if f.Child(nsTLS, "starttls") != nil && c.TLS == nil {
+	if f.Child(nsTLS, "starttls") != nil && c.TLS == nil && !c.w.Clear {
 		c.x.printf("<starttls xmlns='%s'/>", nsTLS)
 		e, err := c.x.next()
 		if err != nil {
@@ -135,7 +137,11 @@ func (c *Client) logIn(resource string) error {
 	if err := c.sasl1(); err != nil {
 		return err
 	}
-	if _, err := c.open(); err != nil {
+	f, err = c.open()
+	if err == nil && c.w.Compress {
+		err = c.compress(f)
+	}
+	if err != nil {
 		return err
 	}
 	r := ""

@@ -257,6 +257,8 @@ func (s *Session) release(d record.Dir) {
 	if d == record.SC {
 		s.letGo()
 	}
+	s.uncompressed()
+	s.catchUp()
 	if !s.armed {
 		return
 	}
@@ -281,6 +283,8 @@ func (s *Session) release(d record.Dir) {
 func (s *Session) end() {
 	s.letGo()
 	s.closed = true
+	s.uncompressed()
+	s.catchUp()
 	if s.by == "" {
 		s.by = "proxy"
 	}
@@ -316,7 +320,7 @@ func (s *Session) shutdown() {
 		s.inject(record.SC, s.streamError("system-shutdown", ""), "the proxy was stopped")
 		s.do(Effect{Do: CloseWrite, Leg: Client})
 	}
-	if s.connected && s.tls[Server] != handshaking && s.clientHeader != nil && !s.waitServer && s.cs.dec.AtBoundary() {
+	if s.connected && s.tls[Server] != handshaking && s.clientHeader != nil && !s.waitServer && s.zip.state != compressAsked && s.cs.dec.AtBoundary() {
 		s.inject(record.CS, s.closeTag(s.csPrefix), "the proxy was stopped")
 		s.do(Effect{Do: CloseWrite, Leg: Server})
 	}

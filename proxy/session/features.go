@@ -13,9 +13,8 @@ import (
 // an intercepting proxy.
 
 const (
-	nsBinding     = "urn:xmpp:sasl-cb:0"                  // XEP-0440
-	nsFAST        = "urn:xmpp:fast:0"                     // XEP-0484
-	nsCompression = "http://jabber.org/features/compress" // XEP-0138
+	nsBinding = "urn:xmpp:sasl-cb:0" // XEP-0440
+	nsFAST    = "urn:xmpp:fast:0"    // XEP-0484
 )
 
 func readOffer(f decode.Frame) stanza.Offer {
@@ -61,6 +60,7 @@ func (s *Session) changeFeatures(f decode.Frame) ([]byte, string) {
 	}
 	var x surgery
 	add := ""
+	s.zip.offered = false
 	offered := false
 	for _, n := range root.Children {
 		switch {
@@ -70,6 +70,9 @@ func (s *Session) changeFeatures(f decode.Frame) ([]byte, string) {
 			case s.tls[Client] == secured:
 				x.cut(n)
 				x.whys = append(x.whys, "starttls removed: the client leg is secured already")
+			case s.zip.state == compressed:
+				x.cut(n)
+				x.whys = append(x.whys, "starttls removed: the stream is compressed already (XEP-0170)")
 			case s.cfg.ClientTLS == Off:
 				x.cut(n)
 				x.whys = append(x.whys, "starttls removed: --client-tls=off")
@@ -79,8 +82,7 @@ func (s *Session) changeFeatures(f decode.Frame) ([]byte, string) {
 		case n.NS == nsBinding && n.Name == "sasl-channel-binding" && s.intercepted():
 			s.editBindings(n, &x)
 		case n.NS == nsCompression && n.Name == "compression":
-			x.cut(n)
-			x.whys = append(x.whys, "compression removed: compressed streams cannot be read (XEP-0138 is obsolete)")
+			s.editCompression(n, &x)
 		}
 	}
 	if s.ownClient && s.tls[Client] == plain && !offered {

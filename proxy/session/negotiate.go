@@ -30,7 +30,10 @@ func (s *Session) data(d record.Dir, b []byte) {
 	if d == record.CS {
 		s.unopened(0)
 	}
-	s.event(record.Event{E: record.EventData, D: d, Data: b, HasData: true})
+	if b = s.recordable(d, b); len(b) > 0 {
+		s.event(record.Event{E: record.EventData, D: d, Data: b, HasData: true})
+	}
+	s.catchUp()
 	if d == record.CS && !s.begun {
 		s.spoken = true
 		s.reach()
@@ -44,7 +47,7 @@ func (s *Session) frames(d record.Dir) {
 		s.guard()
 		return
 	}
-	for s.armed && !s.closed && !(d == record.SC && s.turn != nil) {
+	for s.armed && !s.closed && !s.pauses(d) {
 		if s.discards(d) {
 			s.discard(d)
 			break
@@ -58,6 +61,14 @@ func (s *Session) frames(d record.Dir) {
 	if !s.armed {
 		s.drain(d)
 	}
+}
+
+// pauses reports whether what follows in a direction waits for an answer.
+func (s *Session) pauses(d record.Dir) bool {
+	if d == record.SC {
+		return s.turn != nil
+	}
+	return s.zip.state == compressAsked
 }
 
 // startsTLS looks for a TLS record where the client may begin one.
@@ -180,6 +191,8 @@ func (s *Session) fromClient(f decode.Frame) {
 		s.drop(record.CS, f, noServer)
 	case is(f, nsTLS, "starttls"):
 		s.clientAsksTLS(f)
+	case is(f, nsCompress, "compress"):
+		s.clientAsksCompression(f)
 	case s.goesOn(record.CS, f):
 	default:
 		s.login.fromClient(s, f)
@@ -188,6 +201,9 @@ func (s *Session) fromClient(f decode.Frame) {
 		if !s.reauthenticates(f) {
 			s.login.warn(s, f)
 			s.forward(record.CS, f)
+		}
+		if s.authed && f.Kind == decode.Element {
+			s.armed = false // it does not want compression
 		}
 	}
 }
@@ -223,7 +239,7 @@ func (s *Session) clientOpens(f decode.Frame) {
 // clientAsksTLS is <starttls/> from the client.
 func (s *Session) clientAsksTLS(f decode.Frame) {
 	switch {
-	case s.tls[Client] == secured || s.cfg.ClientTLS == Off:
+	case s.tls[Client] == secured || s.cfg.ClientTLS == Off || s.zip.state == compressed:
 		s.drop(record.CS, f, "STARTTLS is not possible on the client leg")
 		s.note("warning", "the client asked for STARTTLS where it was not offered", "")
 		s.inject(record.SC, "<failure xmlns='"+nsTLS+"'/>"+s.closeTag(s.scPrefix), "RFC 6120 §5.4.2.2")
@@ -274,6 +290,11 @@ func (s *Session) fromServer(f decode.Frame) {
 		s.fail("the server refused STARTTLS", "use --server-tls=off or --server-tls=direct")
 	case hidden && (f.Kind == decode.Declaration || f.Kind == decode.Whitespace):
 		s.drop(record.SC, f, ownServerWhy)
+	case is(f, nsCompress, "compressed") && s.zip.state == compressAsked:
+		s.serverCompresses(f)
+	case is(f, nsCompress, "failure") && s.zip.state == compressAsked:
+		s.uncompressed()
+		s.forward(record.SC, f)
 	case s.goesOn(record.SC, f):
 	default:
 		s.login.fromServer(s, f)
@@ -314,6 +335,6 @@ func (s *Session) serverOffers(f decode.Frame, hidden bool) {
 	// XEP-0388 §2.6.1): from here bytes are passed as they come.
 	if s.login.done && !offer.SASL {
 		s.authed = true
-		s.armed = false
+		s.armed = s.zip.offered
 	}
 }

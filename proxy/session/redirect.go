@@ -148,6 +148,8 @@ func (s *Session) redirected(in Input) {
 	s.finishTurn()
 	verdict := len(s.events) - 1
 	s.frames(record.SC)
+	s.zip.rest = 0
+	s.catchUp()
 	if s.turn != nil {
 		// The next one is held before this one is let go: what is between
 		// them was recorded long ago.

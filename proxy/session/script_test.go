@@ -16,6 +16,7 @@ import (
 //	config server-tls=starttls client-tls=off   the session's configuration
 //	>> accepted                                 an input
 //	>> CS <presence/>                           bytes; \n and \xNN as in Go strings
+//	>> whole SC <compressed …/>late             bytes in one chunk, in the second run, too
 //	<< log data CS <presence/>                  every effect that it must have, in order
 //	<< send server <presence/>
 //
@@ -61,6 +62,8 @@ func readScript(t *testing.T, path string) script {
 					sc.cfg.Secret = v
 				case "by-to":
 					sc.cfg.ByTo = true
+				case "compression":
+					sc.cfg.Compression = v
 				case "by-domain":
 					sc.cfg.ByDomain = true
 				default:
@@ -92,6 +95,8 @@ func parseInput(t *testing.T, s string) Input {
 		return Input{On: Dialed, Server: "server:5223", Direct: true}
 	case "dial-failed":
 		return Input{On: DialFailed, Err: errors.New("connection refused"), Hint: "start it"}
+	case "whole": // a chunk that must not be cut
+		return Input{On: Data, Dir: record.Dir(leg), Bytes: []byte(unescape(t, tail))}
 	case "CS", "SC":
 		return Input{On: Data, Dir: record.Dir(word), Bytes: []byte(unescape(t, rest))}
 	case "hello":
@@ -184,6 +189,8 @@ func show(effects []Effect) []string {
 					say("log inject %s %d %s", ev.D, ev.O, escape(ev.Data))
 				case record.EventSecure:
 					say("log secure %s %s", ev.Leg, ev.ALPN)
+				case record.EventCompress:
+					say("log compress %s %s", ev.Leg, ev.Method)
 				case record.EventNote:
 					say("log note %s %s", ev.Level, ev.Text)
 				case record.EventClose:
@@ -206,6 +213,8 @@ func show(effects []Effect) []string {
 			say("close-write %s", e.Leg)
 		case Close:
 			say("close")
+		case Compress:
+			say("compress %s %s", e.Leg, escape(e.Unread))
 		case Redirect:
 			say("redirect %s", e.Name)
 		case Linger:
@@ -273,7 +282,7 @@ func runBytewise(t *testing.T, sc script) {
 			}
 			in := parseInput(t, text)
 			// The bytes of a TLS handshake belong to crypto/tls.
-			if w == whole || in.On != Data || len(in.Bytes) > 0 && in.Bytes[0] == tlsRecord {
+			if strings.HasPrefix(text, "whole ") || w == whole || in.On != Data || len(in.Bytes) > 0 && in.Bytes[0] == tlsRecord {
 				w.carryOut(t, s.Handle(in))
 				continue
 			}

@@ -91,6 +91,9 @@ type Config struct {
 	Domain string
 	// CA is how to find the certificate authority, for hints.
 	CA string
+	// Compression is Inflate to pass XEP-0138 on and end it on each leg; ""
+	// takes it out of the offer.
+	Compression string
 	// MaxFrame bounds a frame in bytes; 0 means decode.DefaultMaxFrame.
 	MaxFrame int
 }
@@ -149,6 +152,7 @@ const (
 	Dial                      // connect the server leg to the server of Name (domain), Direct; answer Dialed or DialFailed
 	Secure                    // start TLS on Leg: the client leg as server, with Unread before anything read from the socket; the server leg as client, for Name, offering ALPN; answer Secured or TLSFailed
 	Certificate               // answer to Hello: the leaf for Name, choosing from ALPN
+	Compress                  // begin zlib on Leg, in both directions, with Unread before anything read from below
 	CloseWrite                // end the sending side of Leg: close_notify, then FIN
 	Close                     // close both legs, the session is over
 	Redirect                  // find an address of the proxy's own for Name, where the server sends the client; answer Redirected
@@ -240,6 +244,7 @@ type Session struct {
 	delayed      bool   // they are recorded as held
 	headerEnd    int64  // offset behind the client's latest header
 	login        login
+	zip          zip    // stream compression
 	turn         *turn  // a frame of the server that waits for Redirected
 	guarded      bool   // after authentication: bytes of the server are kept back
 	errorTag     string // how the server's stream errors begin
@@ -280,7 +285,7 @@ func (s *Session) Armed() bool { return s.armed }
 // Waits reports whether the shell must not read more of the direction for now.
 // It may change with any Handle.
 func (s *Session) Waits(d record.Dir) bool {
-	return d == record.CS && s.waitServer && !s.closed
+	return d == record.CS && (s.waitServer || s.zip.state == compressAsked) && !s.closed
 }
 
 // ServerReady reports whether bytes may be read from the server leg: a server

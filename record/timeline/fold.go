@@ -96,7 +96,7 @@ func (f *Folder) Add(ev record.Event, pos int64, emit func(*Entry)) {
 		f.inject(ev, pos, emit)
 	case ev.E == record.EventSecure && f.conn(ev.C).bosh != nil:
 		f.about(ev, pos, emit) // of a connection that requests come on
-	case ev.E == record.EventSecure:
+	case ev.E == record.EventSecure, ev.E == record.EventCompress:
 		d := record.CS
 		if ev.Leg == "server" {
 			d = record.SC
@@ -415,6 +415,8 @@ func say(ev record.Event) string {
 			}
 		}
 		return text
+	case record.EventCompress:
+		return ev.Leg + " leg compressed with " + ev.Method
 	case record.EventClose:
 		text := fmt.Sprintf("connection %d closed by the %s", ev.C, ev.By)
 		if ev.Error != "" {
