@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -245,15 +246,16 @@ func run(t testing.TB, ca string, stdin string, name string, args ...string) (st
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
-	for _, e := range os.Environ() {
-		if !strings.HasPrefix(e, "SSL_CERT_") {
-			cmd.Env = append(cmd.Env, e)
-		}
-	}
-	cmd.Env = append(cmd.Env, "SSL_CERT_FILE="+ca, "HOME="+t.TempDir())
+	cmd.Env = environ(t, ca)
 	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
+}
+
+// environ is the environment of a client that knows no authority but ca.
+func environ(t testing.TB, ca string) []string {
+	env := slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "SSL_CERT_") })
+	return append(env, "SSL_CERT_FILE="+ca, "HOME="+t.TempDir())
 }
 
 // GoSendxmpp sends one message with go-sendxmpp: from and password log in at

@@ -1,0 +1,29 @@
+// xmpp.mjs SERVICE JID PASSWORD TO TEXT: logs in with @xmpp/client, sends TEXT,
+// waits for one message and logs out.
+import { client, xml } from "@xmpp/client";
+
+const [service, address, password, to, text] = process.argv.slice(2);
+const [username, domain] = address.split("@");
+const xmpp = client({ service, domain, username, password, resource: "balcony", timeout: 20000 });
+xmpp.reconnect.stop();
+
+let ended = false;
+function over(code, why) {
+  if (ended) return;
+  ended = true;
+  console.log(why);
+  process.exitCode = code;
+  xmpp.stop().catch(() => {});
+}
+
+xmpp.on("error", (err) => over(1, String(err)));
+xmpp.on("stanza", (stanza) => {
+  const body = stanza.is("message") && stanza.getChildText("body");
+  if (body) over(0, "got " + body);
+});
+xmpp.on("online", async () => {
+  await xmpp.send(xml("presence"));
+  await xmpp.send(xml("message", { type: "chat", to }, xml("body", {}, text)));
+});
+setTimeout(() => over(1, "timeout"), 40000).unref();
+await xmpp.start().catch((err) => over(1, String(err)));
