@@ -1,5 +1,5 @@
-// Package proxy stands between XMPP clients and a server, passes every byte
-// on and records it.
+// Package proxy stands between XMPP clients and a server, or between servers,
+// passes every byte on and records it.
 //
 //	p := &proxy.Proxy{Upstream: up, Log: log, CA: ca}
 //	err := p.Serve(ctx, listener) // returns when ctx is done and all sessions have ended
@@ -55,7 +55,8 @@ type Proxy struct {
 	ClientTLS    session.TLSMode // "" = mirror
 	ServerTLS    session.TLSMode // "" = mirror
 	// Certificate is shown to clients instead of one that CA makes: the
-	// server's own, with its key.
+	// server's own, with its key. Between servers each leg shows it where
+	// it is for the domain that the leg stands for.
 	Certificate *tls.Certificate
 	Kind        string            // "" = c2s, session.KindS2S or session.KindComponent
 	Secret      string            // of a component, to check its handshake
@@ -245,7 +246,7 @@ func (p *Proxy) each(f func(*conn)) {
 // that of the main upstream, wherever it sends its clients.
 func (p *Proxy) sessionConfig(id int, d door) session.Config {
 	cfg := session.Config{
-		Conn: id, ClientTLS: p.ClientTLS, ServerTLS: p.ServerTLS, Mechanisms: p.Mechanisms, Accounts: p.Accounts, Kind: p.Kind, Secret: p.Secret, OwnCertificate: p.Certificate != nil,
+		Conn: id, ClientTLS: p.ClientTLS, ServerTLS: p.ServerTLS, Mechanisms: p.Mechanisms, Accounts: p.Accounts, Kind: p.Kind, Secret: p.Secret, OwnCertificate: p.Certificate != nil, Insecure: p.Insecure,
 		ByDomain: p.Upstream.Service, ByTo: p.Upstream.Any || len(p.Domains) > 0, Domain: p.Upstream.Host, Compression: p.Compression, MaxFrame: p.MaxFrame,
 	}
 	if d.named {

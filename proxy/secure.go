@@ -12,6 +12,7 @@ import (
 	"github.com/xdg-go/scram"
 	"golang.org/x/net/idna"
 
+	"github.com/xmpplens/xmpplens/proxy/mitmca"
 	"github.com/xmpplens/xmpplens/proxy/session"
 )
 
@@ -27,7 +28,11 @@ func (c *conn) secure(ctx context.Context, e *session.Effect) {
 			return c.answerHello(ctx, hello)
 		}})
 	} else {
-		tc = tls.Client(sock, c.p.serverTLS(e.Name, e.ALPN, check))
+		cfg := c.p.serverTLS(e.Name, e.ALPN, check)
+		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return c.p.show(e.From, check), nil
+		}
+		tc = tls.Client(sock, cfg)
 	}
 	limit, cancel := context.WithTimeout(ctx, handshakeLimit)
 	err := tc.HandshakeContext(limit)
@@ -42,7 +47,13 @@ func (c *conn) secure(ctx context.Context, e *session.Effect) {
 	l.wmu.Unlock()
 	l.reader.tls = tc
 	state := tc.ConnectionState()
+	if c.p.Kind == session.KindS2S && e.Leg == session.Client {
+		check.problem = c.p.checkPeer(state)
+	}
 	info := describe(state, check)
+	if c.p.Kind == session.KindS2S {
+		introduce(&info, state, check)
+	}
 	info.Bindings = c.bindings(e.Leg, state)
 	c.handle(ctx, session.Input{On: session.Secured, Leg: e.Leg, TLS: info})
 }
@@ -62,21 +73,20 @@ func (c *conn) answerHello(ctx context.Context, hello *tls.ClientHelloInfo) (*tl
 
 // certificate makes the configuration of the client leg.
 func (p *Proxy) certificate(e *session.Effect) *tls.Config {
-	leaf := p.Certificate
+	leaf := p.leaf(e.Name)
 	if leaf == nil {
-		if p.CA == nil {
-			return nil
-		}
-		var err error
-		if leaf, err = p.CA.Leaf(e.Name); err != nil {
-			return nil
-		}
+		return nil
 	}
 	highest := p.ClientTLSMax
 	if e.Max == tls.VersionName(tls.VersionTLS12) {
 		highest = tls.VersionTLS12
 	}
+	ask := tls.NoClientCert
+	if e.Ask {
+		ask = tls.RequestClientCert
+	}
 	return &tls.Config{
+		ClientAuth:   ask,
 		MaxVersion:   highest,
 		Certificates: []tls.Certificate{*leaf},
 		NextProtos:   e.ALPN,
@@ -84,6 +94,23 @@ func (p *Proxy) certificate(e *session.Effect) *tls.Config {
 		// keys, lives as long as the connection.
 		SessionTicketsDisabled: true,
 	}
+}
+
+// leaf returns the certificate that is shown for a domain: the user's own, or
+// one that the authority makes; nil when there is none. Between servers both
+// legs show one, each for another domain.
+func (p *Proxy) leaf(domain string) *tls.Certificate {
+	if own := p.Certificate; own != nil && (p.Kind != session.KindS2S || own.Leaf != nil && session.Covers(mitmca.Domains(own.Leaf), domain)) {
+		return own
+	}
+	if p.CA == nil {
+		return nil
+	}
+	leaf, err := p.CA.Leaf(domain)
+	if err != nil {
+		return nil
+	}
+	return leaf
 }
 
 // bindings computes the channel bindings of a leg (RFC 5929, RFC 9266).
@@ -109,8 +136,11 @@ func (c *conn) bindings(l session.Leg, state tls.ConnectionState) map[string][]b
 	return b
 }
 
-// A verdict is what checking the server's certificate found.
-type verdict struct{ problem string }
+// A verdict is what a handshake found out about certificates.
+type verdict struct {
+	problem string
+	shown   string // the own certificate, where the server asked for one
+}
 
 // serverTLS makes the configuration of the server leg. The certificate is
 // always checked; with Insecure a bad one is reported and accepted.
@@ -122,7 +152,7 @@ func (p *Proxy) serverTLS(domain string, alpn []string, v *verdict) *tls.Config 
 		MaxVersion:         p.ServerTLSMax,
 		InsecureSkipVerify: true, // VerifyConnection does it
 		VerifyConnection: func(cs tls.ConnectionState) error {
-			err := Verify(cs, name, p.ServerCA)
+			err := p.verify(cs, name)
 			if err != nil {
 				v.problem = plainReason(err)
 				if p.Insecure {

@@ -22,7 +22,7 @@ import (
 type proxyCmd struct {
 	Upstream     string        `arg:"" optional:"" help:"Where the server is: DOMAIN (SRV look-up), HOST:PORT, tls://HOST:PORT, ws(s)://HOST/PATH (WebSocket), http(s)://HOST/PATH (BOSH), or * for the domain that is asked for; left out with --target and --kind=s2s it is *."`
 	Listen       []string      `short:"l" sep:"none" placeholder:"ADDR" help:"Address for clients, host:port or unix:PATH; may be given several times (127.0.0.1:5222; 127.0.0.1:5269 with --kind=s2s)."`
-	Kind         string        `enum:"c2s,component" default:"c2s" help:"Who connects: ${enum}."`
+	Kind         string        `enum:"c2s,s2s,component" default:"c2s" help:"Who connects: ${enum}."`
 	Target       []string      `sep:"none" placeholder:"DOMAIN=HOST:PORT" help:"Where the server of a domain is, whatever UPSTREAM says; may be given several times."`
 	SecretFile   string        `placeholder:"FILE" type:"path" help:"The secret of a component, to check its handshake."`
 	ClientTLS    string        `name:"client-tls" enum:"mirror,off,starttls,direct" default:"mirror" help:"TLS with the client: ${enum}; mirror = as the client asks."`
@@ -55,6 +55,8 @@ func (proxyCmd) Examples() string {
                                                            clear text with the client, TLS with the server
   xmpplens proxy --target a.example=10.0.0.1:5222 --target b.example=10.0.0.2:5222
                                                            several domains, by the one that the client asks for
+  xmpplens proxy --kind=s2s --server-ca ca.pem --target a.example=10.0.0.1:5269 --target b.example=10.0.0.2:5269
+                                                           two servers that find each other at the proxy
   xmpplens proxy --mechanisms=PLAIN example.org            for clients that insist on channel binding
   xmpplens proxy --compression=inflate localhost:5222      stream compression is passed on and read
   xmpplens proxy --format=json example.org | jq .summary`

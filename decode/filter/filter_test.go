@@ -30,6 +30,7 @@ func TestMatch(t *testing.T) {
 	muc := subject(`<presence to='room@rooms.e/x'><x xmlns='http://jabber.org/protocol/muc'/></presence>`)
 	bad := subject(`<iq type='error' id='e'><error type='auth'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>`)
 	ack := subject(`<a xmlns='urn:xmpp:sm:3' h='5'/>`)
+	muc.Facts.Federated = true
 	all := map[*Subject]string{chat: "chat", roster: "roster", muc: "muc", bad: "bad", ack: "ack"}
 	for _, c := range []struct{ source, want string }{
 		{"", "ack bad chat muc roster"},
@@ -43,6 +44,8 @@ func TestMatch(t *testing.T) {
 		{"nonzas", "ack"},
 		{"muc", "muc"},
 		{"sm", "ack"},
+		{"s2s", "muc"},
+		{"dialback", ""},
 		{"errors", "bad"},
 		{"roster and iq", "roster"},
 		{"iq and not errors", "roster"},

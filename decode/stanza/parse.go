@@ -170,6 +170,12 @@ func (s *Stanza) read(root *Node) {
 		if root.Name == "failure" || root.Name == "failed" {
 			s.Error = readError(root, "")
 		}
+		if root.NS == nsDialback && s.Type == "error" {
+			s.Error = &Error{}
+			if c := root.Child("", "error"); c != nil {
+				s.Error = readError(c, nsStanzas)
+			}
+		}
 		return
 	}
 	for _, c := range root.Children {

@@ -350,8 +350,10 @@ func (s *Stanza) nonza(n *Node) string {
 		if n.Name == "uri" {
 			return "BOSH goes on at " + quote(strings.TrimSpace(n.Text), 200)
 		}
-	case "jabber:server:dialback":
-		return join("dialback", n.Name, n.Attr("type"), route(n.Attr("from"), n.Attr("to")))
+	case nsDialback:
+		return dialback(n, e)
+	case nsBidi:
+		return "bidi: the stream is to be used both ways"
 	}
 	return s.byName(n)
 }

@@ -254,6 +254,8 @@ func asUser(mechanism, text string) string {
 		if p := strings.Split(string(b), "\x00"); len(p) == 3 {
 			user = p[1]
 		}
+	case mechanism == "EXTERNAL":
+		user = string(b)
 	case strings.HasPrefix(mechanism, "SCRAM-"):
 		for f := range strings.SplitSeq(string(b), ",") {
 			if v, ok := strings.CutPrefix(f, "n="); ok {

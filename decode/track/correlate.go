@@ -71,7 +71,7 @@ func (t *Tracker) correlate(c *Conn, in Frame, f *Facts) {
 				continue
 			}
 			copyOf = true
-			if in.Dir == SC && !c.queries[x.Attr("queryid")] {
+			if in.Dir == SC && !c.fed.on && !c.queries[x.Attr("queryid")] {
 				f.find(Warning, "mam-unasked", "a result from an archive that nobody asked: a client must not take it", "XEP-0313 §5")
 			}
 			if id := forwarded(x); id != "" {

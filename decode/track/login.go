@@ -57,7 +57,7 @@ func (c *Conn) features(in Frame, root *stanza.Node) {
 	if offer != nil {
 		c.offer = offer
 	}
-	if c.Login.Result == "success" && c.phase == PhaseSASL {
+	if c.Login.Result == "success" && c.phase == PhaseSASL && !c.fed.on {
 		c.enter(PhaseBind, in.At)
 	}
 }
@@ -93,6 +93,10 @@ func (c *Conn) login(in Frame, root *stanza.Node, f *Facts) {
 	case "success":
 		l.open, l.Result = false, "success"
 		f.relate(Login, l.n)
+		if c.fed.on {
+			c.external(in, f, true)
+			break
+		}
 		if root.NS == nsSASL2 {
 			if id := root.Child("", "authorization-identifier"); id != nil {
 				if j := stanza.SplitJID(strings.TrimSpace(id.Text)); j.Resource != "" {
@@ -115,6 +119,10 @@ func (c *Conn) login(in Frame, root *stanza.Node, f *Facts) {
 		}
 		f.relate(Login, l.n)
 		c.detail(l.words() + ", " + l.Result)
+		if c.fed.on && l.Mechanism == "EXTERNAL" {
+			c.external(in, f, false)
+			break
+		}
 		text, ref := l.diagnose(in.Stanza.Error)
 		f.find(Error, "login-failed", text, ref)
 	}
@@ -145,6 +153,10 @@ func (l *Auth) read(text string, client bool) {
 		return
 	}
 	s := string(b)
+	if l.Mechanism == "EXTERNAL" {
+		l.User = s // an authorisation identity, or nothing
+		return
+	}
 	if l.Mechanism == "PLAIN" {
 		if p := strings.Split(s, "\x00"); len(p) == 3 {
 			l.User, l.proved = p[1], true

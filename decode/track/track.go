@@ -1,6 +1,7 @@
 // Package track says what the frames of a connection mean together: which phase
 // it is in, which answer belongs to which question, what stream management has
-// acknowledged, and what is wrong.
+// acknowledged, how servers prove their domains to each other, and what is
+// wrong.
 //
 // It works in one pass, live or on a recording, in bounded memory:
 //
@@ -54,6 +55,8 @@ const (
 	Reacts   = "reacts to"
 	Refuses  = "refuses" // an error the stanza that it refuses
 	Login    = "login of"
+	Verifies = "verifies" // a question about a dialback key the message with the key
+	RestsOn  = "rests on" // the result of dialback what the domain's own server said
 )
 
 // A Relation points to an earlier entry.
@@ -80,6 +83,7 @@ type Facts struct {
 	Related    []Relation
 	Latency    time.Duration // of an iq answer
 	HasLatency bool
+	Federated  bool // on a stream between servers
 }
 
 func (f *Facts) find(severity, code, text, ref string) {
@@ -100,18 +104,21 @@ type Tracker struct {
 	sm    map[string]*management // sessions that can be resumed, by id
 	ids   twoGenerations         // message ids to entry numbers
 	jids  map[string]error       // addresses that were checked
+	keys  twoGenerations         // dialback keys, and what was said about them, to entry numbers
+	cross crossing               // iq between servers
 }
 
 // Phases of a connection.
 const (
-	PhaseTCP     = "tcp"     // connected, nothing said
-	PhaseStream  = "stream"  // a stream is being opened
-	PhaseTLS     = "tls"     // STARTTLS asked, or a handshake
-	PhaseSASL    = "sasl"    // login
-	PhaseBind    = "bind"    // logged in, no resource bound yet
-	PhaseOnline  = "online"  // a resource is bound, or a session resumed
-	PhaseClosing = "closing" // one side has closed its stream
-	PhaseClosed  = "closed"
+	PhaseTCP      = "tcp"      // connected, nothing said
+	PhaseStream   = "stream"   // a stream is being opened
+	PhaseTLS      = "tls"      // STARTTLS asked, or a handshake
+	PhaseSASL     = "sasl"     // login
+	PhaseDialback = "dialback" // servers ask each other who they are
+	PhaseBind     = "bind"     // logged in, no resource bound yet
+	PhaseOnline   = "online"   // a resource is bound, a session resumed, or a server authorised
+	PhaseClosing  = "closing"  // one side has closed its stream
+	PhaseClosed   = "closed"
 )
 
 // A Span is a phase with its time.
@@ -146,7 +153,8 @@ type Conn struct {
 	obsolete map[string]bool // namespaces that were named already
 	resuming bool            // the client has asked to resume
 	resumeH  uint32          // and handled so many of the server's stanzas
-	bosh     *bosh           // nil where another transport is used
+	fed      federation
+	bosh     *bosh // nil where another transport is used
 }
 
 // limits are a peer's, of XEP-0478.
@@ -176,17 +184,20 @@ func (t *Tracker) Open(id int, at time.Duration) Facts {
 	return Facts{Phase: c.phase}
 }
 
-// Secured tells that TLS is established on a leg, "client" or "server".
-func (t *Tracker) Secured(id int, leg string, at time.Duration) Facts {
+// Secured tells that TLS is established on a leg, "client" or "server", and what
+// is wrong with the certificate of its peer.
+func (t *Tracker) Secured(id int, leg, problem string, at time.Duration) Facts {
 	c := t.conn(id)
 	if leg == "client" {
+		c.fed.problems[0] = problem
 		c.secure[0], c.proceed, c.asked = true, false, false
 		c.detail("secured")
 		c.enter(PhaseStream, at)
 	} else {
 		c.secure[1] = true
+		c.fed.problems[1] = problem
 	}
-	return Facts{Phase: c.phase}
+	return Facts{Phase: c.phase, Federated: c.fed.on}
 }
 
 // maxConns bounds the closed connections that are remembered.
@@ -198,6 +209,7 @@ func (t *Tracker) Close(id int, at time.Duration, by, why string) Facts {
 	f := Facts{}
 	c.ledger.close(&f)
 	c.manage.close(&f)
+	c.unanswered(&f)
 	if c.headers[CS] > 0 && c.bosh == nil && by != "proxy" && !(c.ended[CS] && c.ended[SC]) {
 		who := "neither side"
 		switch {
@@ -210,7 +222,7 @@ func (t *Tracker) Close(id int, at time.Duration, by, why string) Facts {
 	}
 	c.Closed = by
 	c.enter(PhaseClosed, at)
-	f.Phase = c.phase
+	f.Phase, f.Federated = c.phase, c.fed.on
 	if len(t.conns) > maxConns {
 		delete(t.conns, id)
 	}
@@ -264,7 +276,7 @@ func (t *Tracker) Frame(in Frame) Facts {
 		}
 		t.element(c, in, &f)
 	}
-	f.Phase = c.phase
+	f.Phase, f.Federated = c.phase, c.fed.on
 	return f
 }
 
@@ -279,6 +291,7 @@ func (c *Conn) header(in Frame, f *Facts) {
 	}
 	s := in.Frame.Stream
 	ns, _ := s.Lookup("")
+	c.federates(in, ns)
 	if ns == "jabber:component:accept" { // XEP-0114 knows neither versions nor features
 		return
 	}
@@ -293,7 +306,7 @@ func (c *Conn) header(in Frame, f *Facts) {
 		f.find(Warning, "stream-missing-to", "the client's stream header has no to: the server cannot tell which domain is meant", "RFC 6120 §4.7.2")
 	case in.Dir == SC && s.Attr("id") == "":
 		f.find(Error, "stream-missing-id", "the server's stream header has no id", "RFC 6120 §4.7.3")
-	case in.Dir == SC && s.Attr("from") == "":
+	case s.Attr("from") == "" && (in.Dir == SC || c.fed.on):
 		f.find(Warning, "stream-missing-from", "the server's stream header has no from", "RFC 6120 §4.7.1")
 	}
 }
@@ -347,6 +360,10 @@ func (t *Tracker) nonza(c *Conn, in Frame, f *Facts) {
 		c.login(in, root, f)
 	case nsSM3, nsSM2:
 		t.management(c, in, root, f)
+	case nsDialback:
+		t.dialback(c, in, root, f)
+	case nsBidi:
+		c.bidirectional(in, f)
 	case "urn:xmpp:csi:0":
 		c.CSI = root.Name
 	case "jabber:component:accept":
@@ -363,6 +380,9 @@ func (t *Tracker) nonza(c *Conn, in Frame, f *Facts) {
 			c.features(in, root)
 		}
 		if root.Name == "error" {
+			if in.Injected && in.Stanza.Error != nil && in.Stanza.Error.Condition == "system-shutdown" {
+				break // the proxy was stopped
+			}
 			f.find(Error, "stream-error", "the stream is ended with "+condition(in.Stanza.Error), "RFC 6120 §4.9")
 		}
 	}

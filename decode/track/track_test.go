@@ -58,7 +58,7 @@ func (s *script) play(lines ...string) *script {
 					delete(s.decs, k)
 				}
 			}
-			s.add(l, s.t.Secured(id, rest, s.at))
+			s.add(l, s.t.Secured(id, rest, "", s.at))
 		case "answered":
 			rid, err := strconv.ParseInt(rest, 10, 64)
 			if err != nil {

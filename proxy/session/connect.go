@@ -106,10 +106,10 @@ func (s *Session) begin() {
 	if direct {
 		alpn := s.alpn
 		if !s.direct {
-			alpn = []string{"xmpp-client"} // XEP-0368 §4
+			alpn = []string{s.protocol()}
 		}
 		s.tls[Server] = handshaking
-		s.do(Effect{Do: Secure, Leg: Server, Name: s.domain(), ALPN: alpn})
+		s.do(Effect{Do: Secure, Leg: Server, Name: s.domain(), ALPN: alpn, From: s.certifies()})
 		return
 	}
 	s.certify("")
@@ -163,7 +163,7 @@ func (s *Session) certify(alpn string) {
 		return
 	}
 	s.asksCert = false
-	e := Effect{Do: Certificate, Leg: Client, Name: s.domain()}
+	e := Effect{Do: Certificate, Leg: Client, Name: s.domain(), Ask: s.cfg.Kind == KindS2S}
 	if len(s.cfg.Accounts) > 0 {
 		// The client finds the kinds of channel binding that the server
 		// has in mind: tls-unique is of TLS 1.2, tls-exporter of 1.3.
@@ -184,8 +184,12 @@ func (s *Session) certify(alpn string) {
 
 func (s *Session) secured(l Leg, t TLS) {
 	s.tls[l] = secured
+	why := ""
+	if s.cfg.Kind == KindS2S {
+		why = s.introduced(l, &t)
+	}
 	s.event(record.Event{E: record.EventSecure, Leg: l.String(), Version: t.Version, Cipher: t.Cipher,
-		ALPN: t.ALPN, Peer: t.Peer, Verified: t.Verified})
+		ALPN: t.ALPN, Peer: t.Peer, Verified: t.Verified, Why: why})
 	h := s.half(l.Receives())
 	h.dec.Reset(h.off)
 	s.decl[l] = nil
@@ -239,8 +243,11 @@ func (s *Session) eof(in Input) {
 			s.manner = append(s.manner, l.String()+" closed TCP without close_notify")
 		}
 	}
-	if l == Client && !s.authed {
+	switch {
+	case l == Client && !s.authed:
 		s.explainLeave(err)
+	case l == Server && s.shown != "" && isAlert(err):
+		s.note("error", "the server refused the certificate that it was shown for "+s.from+": "+err.Error(), s.peerTrustHint())
 	}
 	s.release(d)
 	switch {

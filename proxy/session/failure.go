@@ -50,8 +50,8 @@ func (s *Session) sayFailure() {
 		if s.to != "" {
 			from = " from='" + html.EscapeString(s.to) + "'"
 		}
-		text = fmt.Sprintf("<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='%s' id='xmpplens-%d'%s version='1.0' xml:lang='en'>",
-			nsStreams, s.cfg.Conn, from)
+		text = fmt.Sprintf("<?xml version='1.0'?><stream:stream xmlns='%s' xmlns:stream='%s' id='xmpplens-%d'%s version='1.0' xml:lang='en'>",
+			s.namespace(), nsStreams, s.cfg.Conn, from)
 		s.scHeaderSent, s.scPrefix = true, "stream"
 	}
 	s.inject(record.SC, text+s.streamError("remote-connection-failed", s.failed.text), "there is no server to answer")
@@ -87,6 +87,9 @@ func (s *Session) tlsFailed(in Input) {
 		return
 	}
 	text := "TLS with the server: " + in.Err.Error()
+	if s.cfg.Kind == KindS2S && isAlert(in.Err) && in.Hint == "" {
+		in.Hint = s.peerTrustHint()
+	}
 	if s.ownServer || s.tls[Client] != asked {
 		s.tls[Server] = plain
 		s.fail(text, in.Hint)

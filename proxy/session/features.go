@@ -77,6 +77,8 @@ func (s *Session) changeFeatures(f decode.Frame) ([]byte, string) {
 				x.cut(n)
 				x.whys = append(x.whys, "starttls removed: --client-tls=off")
 			}
+		case isMechanisms(n) && s.cfg.Kind == KindS2S:
+			s.editExternal(n, &x)
 		case isMechanisms(n):
 			s.editMechanisms(n, &x)
 		case n.NS == nsBinding && n.Name == "sasl-channel-binding" && s.intercepted():

@@ -92,6 +92,8 @@ func (l *login) fromServer(s *Session, f decode.Frame) {
 	case m.root.Name == "failure":
 		l.failed = true
 		switch {
+		case s.cfg.Kind == KindS2S && l.mechanism == external:
+			s.note("error", "the server refused EXTERNAL for "+s.from+", with the certificate "+s.shown+"; dialback can go on", s.peerTrustHint())
 		case l.bound != "":
 			s.note("error", "the login failed because of the proxy: "+l.bound, s.wayOut())
 		case l.stripped && l.gs2 == 'y':

@@ -193,7 +193,7 @@ func (s *Session) fromClient(f decode.Frame) {
 		s.clientAsksTLS(f)
 	case is(f, nsCompress, "compress"):
 		s.clientAsksCompression(f)
-	case s.goesOn(record.CS, f):
+	case s.goesOn(record.CS, f), s.refusesExternal(f):
 	default:
 		s.login.fromClient(s, f)
 		s.component(record.CS, f)
@@ -205,6 +205,7 @@ func (s *Session) fromClient(f decode.Frame) {
 		if s.authed && f.Kind == decode.Element {
 			s.armed = false // it does not want compression
 		}
+		s.federate(record.CS, f)
 	}
 }
 
@@ -214,7 +215,8 @@ func (s *Session) drop(d record.Dir, f decode.Frame, why string) {
 }
 
 func (s *Session) clientOpens(f decode.Frame) {
-	s.to, s.from = f.Stream.Attr("to"), f.Stream.Attr("from")
+	s.to = f.Stream.Attr("to")
+	s.identify(f.Stream.Attr("from"))
 	s.csPrefix = f.Stream.Prefix
 	s.clientHeader = append(append([]byte(nil), s.decl[Client]...), f.Raw...)
 	switch {
@@ -260,6 +262,7 @@ func (s *Session) fromServer(f decode.Frame) {
 	case f.Kind == decode.Header:
 		s.serverHeader = append(append([]byte(nil), s.decl[Server]...), f.Raw...)
 		s.serverID = f.Stream.Attr("id")
+		s.offer = nil
 		if hidden {
 			s.drop(record.SC, f, ownServerWhy)
 			return
@@ -281,7 +284,7 @@ func (s *Session) fromServer(f decode.Frame) {
 		s.proceed = append([]byte(nil), f.Raw...)
 		s.proceedAt = f.Offset
 		s.tls[Server] = handshaking
-		s.do(Effect{Do: Secure, Leg: Server, Name: s.domain()})
+		s.do(Effect{Do: Secure, Leg: Server, Name: s.domain(), From: s.certifies()})
 	case is(f, nsTLS, "failure") && s.tls[Client] == asked:
 		s.tls[Client] = plain
 		s.forward(record.SC, f)
@@ -301,6 +304,7 @@ func (s *Session) fromServer(f decode.Frame) {
 		s.passOn(f)
 		s.resumed()
 		s.component(record.SC, f)
+		s.federate(record.SC, f)
 	}
 }
 
@@ -322,6 +326,7 @@ func (s *Session) serverOffers(f decode.Frame, hidden bool) {
 		s.ownClient = true
 	}
 	s.offered[Server] = offer
+	s.offer = &offer
 	s.features = f
 	s.features.Raw = append([]byte(nil), f.Raw...)
 	b, why := s.editFeatures(s.features)

@@ -60,6 +60,8 @@ func readScript(t *testing.T, path string) script {
 					sc.cfg.Kind = v
 				case "secret":
 					sc.cfg.Secret = v
+				case "insecure":
+					sc.cfg.Insecure = true
 				case "by-to":
 					sc.cfg.ByTo = true
 				case "compression":
@@ -107,7 +109,21 @@ func parseInput(t *testing.T, s string) Input {
 		in.ALPN = strings.Fields(tail)
 		return in
 	case "secured":
-		return Input{On: Secured, Leg: which, TLS: TLS{Version: "TLS 1.3", ALPN: tail, Verified: which == Server}}
+		in := Input{On: Secured, Leg: which, TLS: TLS{Version: "TLS 1.3", Verified: which == Server}}
+		for _, f := range strings.Fields(tail) {
+			switch k, v, _ := strings.Cut(f, "="); k {
+			case "peer":
+				in.TLS.Names = strings.Split(v, ",")
+				in.TLS.Peer, in.TLS.Verified = "CN="+in.TLS.Names[0], true
+			case "problem":
+				in.TLS.Problem, in.TLS.Verified = v, false
+			case "shown":
+				in.TLS.Shown = v
+			default:
+				in.TLS.ALPN = f
+			}
+		}
+		return in
 	case "tls-failed":
 		return Input{On: TLSFailed, Leg: which, Err: errors.New(tail)}
 	case "redirected":
@@ -188,7 +204,11 @@ func show(effects []Effect) []string {
 				case record.EventInject:
 					say("log inject %s %d %s", ev.D, ev.O, escape(ev.Data))
 				case record.EventSecure:
-					say("log secure %s %s", ev.Leg, ev.ALPN)
+					about := ev.ALPN
+					if ev.Peer != "" {
+						about = strings.TrimLeft(fmt.Sprintf("%s %s verified=%v %s", ev.ALPN, ev.Peer, ev.Verified, ev.Why), " ")
+					}
+					say("log secure %s %s", ev.Leg, about)
 				case record.EventCompress:
 					say("log compress %s %s", ev.Leg, ev.Method)
 				case record.EventNote:
@@ -206,7 +226,11 @@ func show(effects []Effect) []string {
 			}
 			say("dial %s %s", e.Name, kind)
 		case Secure:
-			say("secure %s %s %s%s", e.Leg, e.Name, strings.Join(e.ALPN, ","), escape(e.Unread))
+			as := ""
+			if e.From != "" {
+				as = " as " + e.From
+			}
+			say("secure %s %s %s%s%s", e.Leg, e.Name, strings.Join(e.ALPN, ","), escape(e.Unread), as)
 		case Certificate:
 			say("certificate %s %s", e.Name, strings.Join(e.ALPN, ","))
 		case CloseWrite:

@@ -75,6 +75,8 @@ type Config struct {
 	// OwnCertificate says that the client leg shows the server's own
 	// certificate: what is bound to it is the same on both legs.
 	OwnCertificate bool
+	// Insecure says that certificates are accepted whoever signed them.
+	Insecure bool
 	// Secret is that of a component, to check its handshake; "" = unknown.
 	Secret string
 	// Accounts are passwords by bare address, in lower case: their logins
@@ -141,6 +143,11 @@ type TLS struct {
 	// tls-server-end-point (RFC 5929), tls-exporter (RFC 9266).
 	Bindings map[string][]byte
 	Problem  string // why the peer's certificate is not good; it was accepted all the same
+	// Names are the domains that the peer's certificate is for, and Shown
+	// is the certificate that the peer was shown because it asked for one;
+	// both between servers only.
+	Names []string
+	Shown string
 }
 
 // Do tells what to carry out.
@@ -172,6 +179,8 @@ type Effect struct {
 	Direct bool
 	Unread []byte
 	Max    string // of Certificate: the highest TLS version; "" = any
+	Ask    bool   // of Certificate: request the client's certificate
+	From   string // of Secure on the server leg: the domain whose certificate to show when the server asks for one; "" = none
 }
 
 // tlsState is how far TLS is on a leg.
@@ -224,7 +233,11 @@ type Session struct {
 	failed     *failure
 
 	sni, to      string
-	from         string // who the client says that it is, in its stream header
+	from         string        // who the client says that it is, in its stream header: between servers a domain in lower case
+	peer         TLS           // the client leg's, between servers
+	shown        string        // the certificate that the server was shown
+	claimed      string        // the domain that it is for
+	offer        *stanza.Offer // what the server offers in its current stream; nil before its features
 	alpn         []string
 	clientHeader []byte       // the client's latest stream header with its XML declaration
 	serverHeader []byte       // the server's

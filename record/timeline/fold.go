@@ -381,7 +381,7 @@ func (f *Folder) about(ev record.Event, pos int64, emit func(*Entry)) {
 	case record.EventOpen:
 		e.Facts = f.track.Open(ev.C, ev.T)
 	case record.EventSecure:
-		e.Facts = f.track.Secured(ev.C, ev.Leg, ev.T)
+		e.Facts = f.track.Secured(ev.C, ev.Leg, ev.Why, ev.T)
 	case record.EventClose:
 		e.Facts = f.track.Close(ev.C, ev.T, ev.By, ev.Error)
 	}
@@ -413,6 +413,9 @@ func say(ev record.Event) string {
 			if !ev.Verified {
 				text += " (not verified)"
 			}
+		}
+		if ev.Why != "" {
+			text += ": " + ev.Why
 		}
 		return text
 	case record.EventCompress:

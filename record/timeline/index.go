@@ -60,8 +60,8 @@ const (
 
 // relations and phases are kept as numbers.
 var (
-	relations = []string{"", track.Answers, track.Acks, track.Resends, track.Carbon, track.Archived, track.Receipt, track.Marks, track.Corrects, track.Replies, track.Reacts, track.Refuses, track.Login}
-	phases    = []string{"", track.PhaseTCP, track.PhaseStream, track.PhaseTLS, track.PhaseSASL, track.PhaseBind, track.PhaseOnline, track.PhaseClosing, track.PhaseClosed}
+	relations = []string{"", track.Answers, track.Acks, track.Resends, track.Carbon, track.Archived, track.Receipt, track.Marks, track.Corrects, track.Replies, track.Reacts, track.Refuses, track.Login, track.Verifies, track.RestsOn}
+	phases    = []string{"", track.PhaseTCP, track.PhaseStream, track.PhaseTLS, track.PhaseSASL, track.PhaseBind, track.PhaseOnline, track.PhaseClosing, track.PhaseClosed, track.PhaseDialback}
 )
 
 // maxLater bounds how many entries are remembered that point to one.
