@@ -141,6 +141,9 @@ func (s *Session) resumed() {
 
 // wayOut is what works where channel binding is in use.
 func (s *Session) wayOut() string {
+	if s.bosh != nil { // nothing can be said in the client's place
+		return "offer what is not bound with --mechanisms=PLAIN (where the server allows PLAIN), or try --server-tls-max=1.2 when the server binds with tls-exporter only"
+	}
 	ways := []string{
 		"give the password of a test account with --account=JID --password-file=FILE",
 		"leave TLS alone and decrypt on the side with --tap --keylog=FILE",

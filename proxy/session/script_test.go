@@ -66,6 +66,14 @@ func readScript(t *testing.T, path string) script {
 					sc.cfg.ByTo = true
 				case "compression":
 					sc.cfg.Compression = v
+				case "bosh":
+					sc.cfg.BOSH = true
+					sc.cfg.Lead = func(target string) (string, error) {
+						if target == "https://elsewhere.test/" {
+							return "", errors.New("there is no way there")
+						}
+						return "http://proxy.test/&" + strings.TrimPrefix(target, "https://upstream.test/"), nil
+					}
 				case "by-domain":
 					sc.cfg.ByDomain = true
 				default:
@@ -101,6 +109,22 @@ func parseInput(t *testing.T, s string) Input {
 		return Input{On: Data, Dir: record.Dir(leg), Bytes: []byte(unescape(t, tail))}
 	case "CS", "SC":
 		return Input{On: Data, Dir: record.Dir(word), Bytes: []byte(unescape(t, rest))}
+	case "request", "request+", "answer", "answer+", "gone", "http", "http-over":
+		in := Input{On: Data, Dir: record.CS, Bytes: []byte(unescape(t, tail)), More: strings.HasSuffix(word, "+")}
+		if _, err := fmt.Sscan(leg, &in.RID); err != nil {
+			t.Fatalf("%q: %v", s, err)
+		}
+		switch word {
+		case "answer", "answer+":
+			in.Dir = record.SC
+		case "gone":
+			return Input{On: Unanswered, RID: in.RID}
+		case "http", "http-over":
+			return Input{On: Unanswered, RID: in.RID, Err: errors.New(tail), Over: word == "http-over"}
+		}
+		return in
+	case "idle":
+		return Input{On: Idle}
 	case "hello":
 		in := Input{On: Hello}
 		if leg != "-" {
@@ -176,6 +200,18 @@ func escape(b []byte) string {
 	return s.String()
 }
 
+// number is which request of BOSH an event is about.
+func number(ev record.Event) string {
+	s := ""
+	if ev.RID != 0 {
+		s = fmt.Sprintf(" #%d", ev.RID)
+	}
+	if ev.More {
+		s += "+"
+	}
+	return s
+}
+
 // show renders effects the way scripts expect them.
 func show(effects []Effect) []string {
 	var out []string
@@ -188,9 +224,9 @@ func show(effects []Effect) []string {
 			for _, ev := range e.Events {
 				switch ev.E {
 				case record.EventOpen:
-					say("log open %s %s %s", ev.Kind, ev.Client, ev.Server)
+					say("log open %s %s %s %s", ev.Kind, ev.Client, ev.Server, ev.Transport)
 				case record.EventData:
-					say("log data %s %s", ev.D, escape(ev.Data))
+					say("log data %s%s %s", ev.D, number(ev), escape(ev.Data))
 				case record.EventEdit:
 					say("log edit %s %d+%d %s (%s)", ev.D, ev.O, ev.N, escape(ev.Data), ev.Why)
 				case record.EventVerdict:
@@ -202,7 +238,7 @@ func show(effects []Effect) []string {
 				case record.EventHold:
 					say("log hold %s %d+%d", ev.D, ev.O, ev.N)
 				case record.EventInject:
-					say("log inject %s %d %s", ev.D, ev.O, escape(ev.Data))
+					say("log inject %s%s %d %s", ev.D, number(ev), ev.O, escape(ev.Data))
 				case record.EventSecure:
 					about := ev.ALPN
 					if ev.Peer != "" {
@@ -212,7 +248,7 @@ func show(effects []Effect) []string {
 				case record.EventCompress:
 					say("log compress %s %s", ev.Leg, ev.Method)
 				case record.EventNote:
-					say("log note %s %s", ev.Level, ev.Text)
+					say("log note%s %s %s", number(ev), ev.Level, ev.Text)
 				case record.EventClose:
 					say("log close %s %s", ev.By, ev.Error)
 				}
@@ -306,7 +342,7 @@ func runBytewise(t *testing.T, sc script) {
 			}
 			in := parseInput(t, text)
 			// The bytes of a TLS handshake belong to crypto/tls.
-			if strings.HasPrefix(text, "whole ") || w == whole || in.On != Data || len(in.Bytes) > 0 && in.Bytes[0] == tlsRecord {
+			if strings.HasPrefix(text, "whole ") || w == whole || in.On != Data || sc.cfg.BOSH || len(in.Bytes) > 0 && in.Bytes[0] == tlsRecord {
 				w.carryOut(t, s.Handle(in))
 				continue
 			}

@@ -91,6 +91,12 @@ type Config struct {
 	ByTo bool
 	// Domain is the name of the upstream, used where the client names none.
 	Domain string
+	// BOSH says that the session is one of XEP-0124: see bosh.go.
+	BOSH bool
+	// Lead finds the address at which the client reaches what a server over
+	// BOSH names (see-other-uri) through the proxy; an error when there is
+	// none. If nil such targets are left as they are.
+	Lead func(target string) (string, error)
 	// CA is how to find the certificate authority, for hints.
 	CA string
 	// Compression is Inflate to pass XEP-0138 on and end it on each leg; ""
@@ -105,7 +111,7 @@ type On uint8
 
 const (
 	Accepted    On = iota + 1 // the client connected: Client
-	Data                      // bytes arrived: Dir, Bytes
+	Data                      // bytes arrived: Dir, Bytes; over BOSH a body, or a piece of it: RID, More
 	EOF                       // a leg stopped sending: Leg, Err (nil for an orderly end)
 	Dialed                    // answer to Dial: Server, Direct; Hint says why it is not the first choice
 	DialFailed                // answer to Dial: Err, Hint
@@ -114,6 +120,8 @@ const (
 	TLSFailed                 // answer to Secure: Leg, Err, Hint
 	Redirected                // answer to Redirect: Name, the address to tell the client, "" to leave it; Err says why there is none, Hint
 	WriteFailed               // bytes could not be sent: Leg, Err
+	Unanswered                // over BOSH: a request gets no answer: RID; Err, Hint (Err nil: the client gave it up); Over
+	Idle                      // over BOSH: no request came for Patience
 	Shutdown                  // the proxy ends
 )
 
@@ -133,6 +141,9 @@ type Input struct {
 	Err            error
 	Hint           string
 	CloseNotify    bool // EOF: the leg's TLS layer was closed properly
+	RID            int64
+	More           bool // a body that is too large to be looked at goes on
+	Over           bool // Unanswered: and the session is over with that
 }
 
 // TLS describes an established TLS layer in words.
@@ -181,6 +192,7 @@ type Effect struct {
 	Max    string // of Certificate: the highest TLS version; "" = any
 	Ask    bool   // of Certificate: request the client's certificate
 	From   string // of Secure on the server leg: the domain whose certificate to show when the server asks for one; "" = none
+	RID    int64  // of Send over BOSH, when it answers a request that waits: otherwise the body goes on in place of the one received
 }
 
 // tlsState is how far TLS is on a leg.
@@ -261,6 +273,7 @@ type Session struct {
 	turn         *turn  // a frame of the server that waits for Redirected
 	guarded      bool   // after authentication: bytes of the server are kept back
 	errorTag     string // how the server's stream errors begin
+	bosh         *bosh  // nil unless over BOSH
 
 	reauth   *reauth              // a login that is done on each leg
 	aborts   int                  // logins that the proxy gave up with the server, whose answer is awaited
@@ -288,6 +301,11 @@ func New(cfg Config) *Session {
 	}
 	s := &Session{cfg: cfg, armed: true}
 	s.cs.dec.MaxFrame, s.sc.dec.MaxFrame = cfg.MaxFrame, cfg.MaxFrame
+	if cfg.BOSH {
+		s.bosh = new(bosh)
+		s.cs.dec.BOSH, s.sc.dec.BOSH = true, true
+		s.cfg.ClientTLS, s.cfg.ServerTLS, s.cfg.Accounts = Mirror, Mirror, nil
+	}
 	return s
 }
 
@@ -321,9 +339,17 @@ func (s *Session) Handle(in Input) []Effect {
 	s.events, s.notes, s.sends = nil, nil, nil
 	switch in.On {
 	case Accepted:
-		s.accepted(in)
+		if s.bosh != nil {
+			s.acceptedBOSH(in)
+		} else {
+			s.accepted(in)
+		}
 	case Data:
-		s.data(in.Dir, in.Bytes)
+		if s.bosh != nil {
+			s.body(in)
+		} else {
+			s.data(in.Dir, in.Bytes)
+		}
 	case EOF:
 		s.eof(in)
 	case Dialed:
@@ -340,8 +366,16 @@ func (s *Session) Handle(in Input) []Effect {
 		s.redirected(in)
 	case WriteFailed:
 		s.writeFailed(in.Leg, in.Err)
+	case Unanswered:
+		s.unanswered(in)
+	case Idle:
+		s.idled()
 	case Shutdown:
-		s.shutdown()
+		if s.bosh != nil {
+			s.shutdownBOSH()
+		} else {
+			s.shutdown()
+		}
 	}
 	return s.answer()
 }
