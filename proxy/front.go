@@ -29,9 +29,9 @@ type front struct {
 	p        *Proxy
 	upstream *http.Transport        // to the upstream, verified as every server leg
 	pass     *httputil.ReverseProxy // everything that is not XMPP
-	// bosh takes requests whose body is a <body/> of BOSH (XEP-0124); nil:
-	// they are passed on like any other.
-	bosh http.Handler
+	// bosh takes requests whose body is a <body/> of BOSH (XEP-0124), and
+	// ends its sessions when ctx is done.
+	bosh *boshFront
 
 	server  http.Server
 	clients chan net.Conn   // from greet to net/http
@@ -73,6 +73,8 @@ func newFront(work context.Context, p *Proxy) *front {
 		MaxIdleConnsPerHost: 16,
 		IdleConnTimeout:     frontIdle,
 	}
+	f.bosh = newBOSH(f)
+	context.AfterFunc(f.ctx, f.bosh.shutdown)
 	quiet := log.New(io.Discard, "", 0) // what matters is noted in the recording
 	f.pass = &httputil.ReverseProxy{Rewrite: f.request, Transport: f.upstream, ModifyResponse: f.response, ErrorHandler: f.failed, FlushInterval: -1, ErrorLog: quiet}
 	f.server = http.Server{
@@ -264,11 +266,17 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer f.leave()
 	r = r.WithContext(context.WithValue(r.Context(), hostKey{}, r.Host))
-	if f.bosh != nil && isBOSH(r) {
+	if isBOSH(r) || f.isPacked(r) {
 		f.bosh.ServeHTTP(w, r)
 		return
 	}
 	f.pass.ServeHTTP(w, r)
+}
+
+// isPacked tells a request to the BOSH endpoint whose body is compressed.
+func (f *front) isPacked(r *http.Request) bool {
+	up := f.p.Upstream
+	return r.Method == http.MethodPost && r.Header.Get("Content-Encoding") != "" && (up.Web == "http" || up.Web == "https") && r.URL.RequestURI() == up.Path
 }
 
 const nsHTTPBind = "http://jabber.org/protocol/httpbind"

@@ -76,6 +76,8 @@ type Proxy struct {
 	wg     sync.WaitGroup     // one for each connection
 
 	front *front // nil unless the upstream is a WebSocket or BOSH endpoint
+	// boshDelay is for tests: 0 = the constant.
+	boshDelay time.Duration
 
 	doors     []door    // guarded by mu; of Serve's listeners
 	redirects redirects // those that servers send clients to

@@ -40,6 +40,7 @@ type bosh struct {
 	sid      string
 	pending  []int64       // the requests without answer, in the order in which they came
 	streamed [2][]int64    // requests whose body, or whose answer, goes by in pieces
+	accounts bool          // passwords were given, which are of no use here
 	begun    bool          // a body came
 	keys     bool          // the client protects its requests with keys
 	idle     time.Duration // the session ends after so long without a request; 0 = not known
@@ -92,6 +93,9 @@ func readRID(s string) int64 {
 func (s *Session) acceptedBOSH(in Input) {
 	s.connected, s.begun, s.spoken = true, true, true
 	s.event(record.Event{E: record.EventOpen, Kind: s.cfg.Kind, Transport: record.TransportBOSH, Client: in.Client, Server: in.Server})
+	if s.bosh.accounts {
+		s.note("warning", "--account does nothing over BOSH: the proxy cannot answer requests in the server's place, nor number its own among the client's", "use a client that speaks WebSocket or TCP to log in on each leg")
+	}
 }
 
 // body takes the body of a request or of its answer, or a piece of one that is

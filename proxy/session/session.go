@@ -302,9 +302,9 @@ func New(cfg Config) *Session {
 	s := &Session{cfg: cfg, armed: true}
 	s.cs.dec.MaxFrame, s.sc.dec.MaxFrame = cfg.MaxFrame, cfg.MaxFrame
 	if cfg.BOSH {
-		s.bosh = new(bosh)
+		s.bosh = &bosh{accounts: len(cfg.Accounts) > 0}
 		s.cs.dec.BOSH, s.sc.dec.BOSH = true, true
-		s.cfg.ClientTLS, s.cfg.ServerTLS, s.cfg.Accounts = Mirror, Mirror, nil
+		s.cfg.ClientTLS, s.cfg.ServerTLS, s.cfg.Accounts, s.cfg.Compression = Mirror, Mirror, nil, ""
 	}
 	return s
 }
