@@ -27,6 +27,7 @@ type conn struct {
 	sess     *session.Session // guarded by mu
 	released sync.Cond        // on mu; the session may have stopped waiting
 
+	upgrade *upgrade // how a session over WebSocket begins; nil for others
 	legs    [2]leg
 	dialled dialled     // how the server leg was connected; written before its socket is
 	cert    *tls.Config // answer to the client's hello; used by clientToServer only
@@ -47,6 +48,12 @@ func newConn(p *Proxy, id int, nc net.Conn, d door) *conn {
 func (c *conn) clientToServer(ctx context.Context) {
 	client := &c.legs[session.Client]
 	c.handle(ctx, session.Input{On: session.Accepted, Client: client.remote(), Server: c.door.up.String()})
+	c.relay(ctx)
+}
+
+// relay reads both legs until they end.
+func (c *conn) relay(ctx context.Context) {
+	c.startServer(ctx)
 	for c.wait(record.CS) && c.receive(ctx, session.Client) {
 		c.startServer(ctx)
 	}
@@ -153,7 +160,13 @@ func (c *conn) handle(ctx context.Context, in session.Input) {
 func (c *conn) do(ctx context.Context, e *session.Effect) {
 	l := &c.legs[e.Leg]
 	switch e.Do {
+	case session.Upgrade:
+		c.upgrade.open(ctx, c)
 	case session.Dial:
+		if c.upgrade != nil {
+			c.dialEndpoint(ctx)
+			return
+		}
 		d, err := c.dial(ctx, e)
 		if err != nil {
 			c.handle(ctx, session.Input{On: session.DialFailed, Err: err, Hint: hintOf(err)})

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/xmpplens/xmpplens/proxy/session"
+	"github.com/xmpplens/xmpplens/proxy/websocket"
 	"github.com/xmpplens/xmpplens/record"
 )
 
@@ -175,7 +176,9 @@ func (f *front) greet(nc net.Conn) {
 	case isTLS:
 		tc := tls.Server(sock, &tls.Config{GetConfigForClient: c.answerHello})
 		if err := tc.Handshake(); err != nil {
-			c.refused(err)
+			if f.ctx.Err() == nil {
+				c.refused(err)
+			}
 			nc.Close()
 			return
 		}
@@ -266,6 +269,10 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer f.leave()
 	r = r.WithContext(context.WithValue(r.Context(), hostKey{}, r.Host))
+	if websocket.Opens(r, subprotocol) {
+		f.websocket(w, r)
+		return
+	}
 	if isBOSH(r) || f.isPacked(r) {
 		f.bosh.ServeHTTP(w, r)
 		return

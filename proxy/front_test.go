@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/xmpplens/xmpplens/proxy/proxytest"
 	"github.com/xmpplens/xmpplens/proxy/session"
@@ -249,14 +250,22 @@ func closedPort(t *testing.T) string {
 }
 
 func TestFrontClientDistrusts(t *testing.T) {
-	addr, _, end := startFront(t, "ws://"+closedPort(t)+"/ws", nil)
+	var log *record.Log
+	addr, _, _ := startFront(t, "ws://"+closedPort(t)+"/ws", func(p *Proxy) { log = p.Log })
 	if _, err := http.Get("https://" + addr + "/"); err == nil {
 		t.Fatal("trusts an unknown authority")
 	}
-	for _, ev := range end() {
+	r := log.Reader()
+	defer r.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for {
+		ev, err := r.Next(ctx)
+		if err != nil {
+			t.Fatalf("not noted: %v", err)
+		}
 		if ev.Level == "error" && strings.Contains(ev.Text, "remote error: tls") && strings.Contains(ev.Hint, "xmpplens ca") {
 			return
 		}
 	}
-	t.Error("not noted")
 }

@@ -44,6 +44,25 @@ func (l *leg) use(nc net.Conn) {
 	l.socket.Store(s)
 }
 
+// take gives the leg a connection whose TLS layer, if it has one, is up.
+func (l *leg) take(s *socket, tc *tls.Conn) {
+	l.reader.init(s)
+	l.reader.tls = tc
+	l.wmu.Lock()
+	l.tls = tc
+	l.wmu.Unlock()
+	l.socket.Store(s)
+}
+
+// plain returns the connection to speak over in front of the session, with its
+// TLS layer.
+func (l *leg) plain() net.Conn {
+	if l.tls != nil {
+		return l.tls
+	}
+	return l.socket.Load()
+}
+
 func (l *leg) remote() string {
 	return l.socket.Load().conn.RemoteAddr().String()
 }
@@ -107,6 +126,9 @@ func (l *leg) deadline(d time.Duration) {
 		s.conn.SetDeadline(time.Now().Add(d))
 	}
 }
+
+// undeadline takes the bound away.
+func (l *leg) undeadline() { l.socket.Load().conn.SetDeadline(time.Time{}) }
 
 func (l *leg) close() {
 	if s := l.socket.Load(); s != nil {

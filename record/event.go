@@ -31,6 +31,10 @@ const (
 // connections its requests come on.
 const TransportBOSH = "bosh"
 
+// TransportWebSocket is Event.Transport of a session over WebSocket (RFC 7395):
+// its data are messages without their framing.
+const TransportWebSocket = "websocket"
+
 // The events of format version 1. Others are kept and skipped.
 const (
 	EventOpen     = "open"     // a client connected: Kind, Client, Server, Transport
@@ -44,7 +48,7 @@ const (
 	EventNote     = "note"     // a remark: Level, Text, Hint, By
 	EventClose    = "close"    // the connection ended: By, Error, Why
 	EventHTTP     = "http"     // a request that is not XMPP, with its answer: Op (method), Text (path), Code (status); Data, when it was changed, is what the client got: Why
-	EventControl  = "control"  // a control frame of WebSocket: D, Op (ping, pong, close), Data; Code and Text of a close; or Op "cut", a message that ended inside of an element
+	EventControl  = "control"  // a control frame of WebSocket: D, Op (ping, pong, close), Data; Code and Text of a close. Or a message or frame that breaks the rules: Op "broken"; "cut", what was framed so far ends here; Level, Text, Why
 )
 
 // An Event is one line of a recording. Which fields count depends on E; zero
@@ -56,7 +60,7 @@ type Event struct {
 	D Dir
 
 	Kind, Client, Server string // open
-	Transport            string // open: TransportBOSH; "" where a stream goes over TCP
+	Transport            string // open: TransportBOSH, TransportWebSocket; "" where a stream goes over TCP
 
 	// RID is the request of a BOSH session that D is about: on data the whole
 	// body of the request or of its answer, as it was received, which may be

@@ -15,6 +15,7 @@ func TestOverHTTP(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Event{
+		{C: 1, E: EventOpen, Kind: "c2s", Client: "c:1", Server: "ws://s/", Transport: "websocket"},
 		{E: EventHTTP, Op: "GET", Text: "/.well-known/host-meta", Code: 200, Data: []byte("<XRD/>"), HasData: true, By: "proxy", Why: "ws://a became ws://b"},
 		{C: 1, E: EventControl, D: CS, Op: "ping", Data: []byte("\x00\xff"), HasData: true},
 		{C: 1, E: EventControl, D: SC, Op: "close", Code: 1001, Text: "going away"},

@@ -322,6 +322,15 @@ func (s *Stanza) nonza(n *Node) string {
 		if n.Name == "error" {
 			return "stream error " + e.words()
 		}
+	case "urn:ietf:params:xml:ns:xmpp-framing":
+		switch to := n.Attr("see-other-uri"); {
+		case n.Name == "open":
+			return join("stream", route(s.From, s.To))
+		case n.Name == "close" && to != "":
+			return join("stream end, go to", to)
+		case n.Name == "close":
+			return "stream end"
+		}
 	case "urn:ietf:params:xml:ns:xmpp-tls":
 		switch n.Name {
 		case "starttls":

@@ -14,6 +14,7 @@ const (
 	nsTLS     = "urn:ietf:params:xml:ns:xmpp-tls"
 	nsSASL    = "urn:ietf:params:xml:ns:xmpp-sasl"
 	nsSASL2   = "urn:xmpp:sasl:2"
+	nsFraming = "urn:ietf:params:xml:ns:xmpp-framing" // RFC 7395
 	nsStreams = "http://etherx.jabber.org/streams"
 	nsSM3     = "urn:xmpp:sm:3"
 	nsSM2     = "urn:xmpp:sm:2"

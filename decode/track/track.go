@@ -284,29 +284,39 @@ func (c *Conn) header(in Frame, f *Facts) {
 	if c.proceed || c.asked && in.Dir == CS {
 		c.unsafe(f)
 	}
-	c.headers[in.Dir]++
-	c.ended[in.Dir] = false
-	if c.phase == PhaseTCP || c.phase == "" || c.phase == PhaseTLS {
-		c.enter(PhaseStream, in.At)
-	}
+	c.opens(in)
 	s := in.Frame.Stream
 	ns, _ := s.Lookup("")
 	c.federates(in, ns)
 	if ns == "jabber:component:accept" { // XEP-0114 knows neither versions nor features
 		return
 	}
-	if v := s.Attr("version"); v == "" {
-		f.find(Warning, "stream-version", "the stream header has no version: the peer may not support features, TLS and SASL", "RFC 6120 §4.7.5")
-	}
 	if ns == "" {
 		f.find(Warning, "stream-namespace", "the stream header declares no default namespace", "RFC 6120 §4.8.2")
 	}
+	c.headerAttrs(in.Dir, s.Attr, f)
+}
+
+// opens notes that a stream is opened in a direction.
+func (c *Conn) opens(in Frame) {
+	c.headers[in.Dir]++
+	c.ended[in.Dir] = false
+	if c.phase == PhaseTCP || c.phase == "" || c.phase == PhaseTLS {
+		c.enter(PhaseStream, in.At)
+	}
+}
+
+// headerAttrs checks what a stream header, or <open/> in its place, has to say.
+func (c *Conn) headerAttrs(d Dir, attr func(name string) string, f *Facts) {
+	if attr("version") == "" {
+		f.find(Warning, "stream-version", "the stream header has no version: the peer may not support features, TLS and SASL", "RFC 6120 §4.7.5")
+	}
 	switch {
-	case in.Dir == CS && s.Attr("to") == "":
+	case d == CS && attr("to") == "":
 		f.find(Warning, "stream-missing-to", "the client's stream header has no to: the server cannot tell which domain is meant", "RFC 6120 §4.7.2")
-	case in.Dir == SC && s.Attr("id") == "":
+	case d == SC && attr("id") == "":
 		f.find(Error, "stream-missing-id", "the server's stream header has no id", "RFC 6120 §4.7.3")
-	case s.Attr("from") == "" && (in.Dir == SC || c.fed.on):
+	case attr("from") == "" && (d == SC || c.fed.on):
 		f.find(Warning, "stream-missing-from", "the server's stream header has no from", "RFC 6120 §4.7.1")
 	}
 }
@@ -355,6 +365,15 @@ func (t *Tracker) nonza(c *Conn, in Frame, f *Facts) {
 		case "failure":
 			c.asked = false
 			c.detail("refused")
+		}
+	case nsFraming:
+		switch root.Name {
+		case "open":
+			c.opens(in)
+			c.headerAttrs(in.Dir, root.Attr, f)
+		case "close":
+			c.ended[in.Dir] = true
+			c.enter(PhaseClosing, in.At)
 		}
 	case nsSASL, nsSASL2:
 		c.login(in, root, f)

@@ -18,8 +18,9 @@ type Ejabberd struct {
 	Zip    string // clients, as Addr, but with compression (XEP-0138)
 	// Component is where the component "play." + host connects; its secret is
 	// ComponentSecret.
-	Component string
-	api       string
+	Component   string
+	HTTP, HTTPS string // WebSocket at /ws, BOSH at /bosh
+	api         string
 }
 
 // StartEjabberd starts a server for one host, without epmd or distribution.
@@ -45,10 +46,10 @@ func StartEjabberd(t testing.TB, ca *CA, host string) *Ejabberd {
 	}
 	both = append(both, ca.PEM()...)
 	pem := filepath.Join(dir, "server.pem")
-	port, direct, zip, component, api := Port(t), Port(t), Port(t), Port(t), Port(t)
+	port, direct, zip, component, api, secure := Port(t), Port(t), Port(t), Port(t), Port(t), Port(t)
 	config := filepath.Join(dir, "ejabberd.yml")
 	local := func(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
-	e := &Ejabberd{Addr: local(port), Direct: local(direct), Zip: local(zip), Component: local(component), api: "http://" + local(api) + "/api/"}
+	e := &Ejabberd{Addr: local(port), Direct: local(direct), Zip: local(zip), Component: local(component), api: "http://" + local(api) + "/api/", HTTP: local(api), HTTPS: local(secure)}
 	yml := fmt.Sprintf(`hosts: [%q]
 loglevel: info
 registration_timeout: infinity
@@ -61,12 +62,13 @@ listen:
   - {port: %d, ip: "127.0.0.1", module: ejabberd_c2s, tls: true}
   - {port: %d, ip: "127.0.0.1", module: ejabberd_c2s, starttls: true, zlib: true}
   - {port: %d, ip: "127.0.0.1", module: ejabberd_service, hosts: {"play.%s": {password: %q}}}
-  - {port: %d, ip: "127.0.0.1", module: ejabberd_http, request_handlers: {"/api": mod_http_api}}
+  - {port: %d, ip: "127.0.0.1", module: ejabberd_http, request_handlers: {"/api": mod_http_api, "/ws": ejabberd_http_ws, "/bosh": mod_bosh}}
+  - {port: %d, ip: "127.0.0.1", module: ejabberd_http, tls: true, request_handlers: {"/ws": ejabberd_http_ws, "/bosh": mod_bosh}}
 acl: {loopback: {ip: [127.0.0.0/8]}}
 api_permissions:
   "http": {from: [mod_http_api], who: [{access: {allow: [{acl: loopback}]}}], what: ["*"]}
-modules: {mod_admin_extra: {}, mod_disco: {}, mod_http_api: {}, mod_ping: {}, mod_roster: {versioning: true}, mod_stream_mgmt: {}, mod_offline: {}}
-`, host, pem, ca.File, port, direct, zip, component, host, ComponentSecret, api)
+modules: {mod_admin_extra: {}, mod_bosh: {}, mod_disco: {}, mod_http_api: {}, mod_ping: {}, mod_roster: {versioning: true}, mod_stream_mgmt: {}, mod_offline: {}}
+`, host, pem, ca.File, port, direct, zip, component, host, ComponentSecret, api, secure)
 	for path, b := range map[string][]byte{pem: both, config: []byte(yml)} {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)

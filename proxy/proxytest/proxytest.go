@@ -131,6 +131,9 @@ type Prosody struct {
 	Direct string // clients, direct TLS
 	// Component is where components connect; their secret is ComponentSecret.
 	Component string
+	HTTP      string // host:port of WebSocket and BOSH: see installHTTP
+	HTTPS     string // the same over TLS
+	Files     string // a directory that it serves at /
 	config    string
 	elsewhere string // see SendElsewhere
 }
@@ -157,7 +160,7 @@ component_ports = { %[10]d }  component_interfaces = { "127.0.0.1" }
 c2s_ports = { %[4]d }  c2s_direct_tls_ports = { %[5]d }  s2s_ports = {}
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
-modules_enabled = { "roster", "saslauth", "tls", "disco", "ping", "version", "carbons", "smacks", "offline", "elsewhere" }
+modules_enabled = { "roster", "saslauth", "tls", "disco", "ping", "version", "carbons", "smacks", "offline", "elsewhere", "websocket", "bosh", "http_files" }
 modules_disabled = { "s2s" }
 certificates = %[6]q
 ssl = { certificate = %[7]q; key = %[8]q }
@@ -165,6 +168,7 @@ c2s_direct_tls_ssl = ssl
 log = { { levels = { min = "info" }, to = "file", filename = %[9]q } }
 `, filepath.Join(dir, "pid"), filepath.Join(dir, "data"), filepath.Join(dir, "sock"), port, direct, dir, cert, key, filepath.Join(dir, "log"), component)
 	cfg.WriteString(p.installElsewhere(t, dir))
+	cfg.WriteString(p.installHTTP(t, ca, dir, hosts[0]))
 	for _, h := range hosts {
 		if strings.HasPrefix(h, "play.") {
 			fmt.Fprintf(&cfg, "Component %q\n  component_secret = %q\n", h, ComponentSecret)

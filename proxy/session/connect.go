@@ -16,7 +16,10 @@ import (
 const tlsRecord = 0x16
 
 func (s *Session) accepted(in Input) {
-	s.event(record.Event{E: record.EventOpen, Kind: s.cfg.Kind, Client: in.Client, Server: in.Server})
+	s.event(record.Event{E: record.EventOpen, Kind: s.cfg.Kind, Client: in.Client, Server: in.Server, Transport: string(s.cfg.Transport)})
+	if in.TLS.Version != "" {
+		s.secured(Client, in.TLS)
+	}
 	if !s.cfg.ByDomain && !s.cfg.ByTo {
 		s.dial()
 	}
@@ -40,6 +43,10 @@ func (s *Session) dialed(in Input) {
 	s.note("", "connected to "+in.Server, "")
 	if in.Hint != "" {
 		s.note("warning", in.Hint, "")
+	}
+	if s.ws != nil {
+		s.open()
+		return
 	}
 	s.reach()
 }
@@ -204,6 +211,8 @@ func (s *Session) secured(l Leg, t TLS) {
 		s.note("warning", "the server's certificate is not trusted: "+t.Problem, "leave --insecure out, and give its authority with --server-ca=FILE")
 	}
 	switch {
+	case s.ws != nil:
+		s.do(Effect{Do: Upgrade})
 	case s.ownServer:
 		// RFC 6120 §5.4.3.3: a new stream over the secured connection. The
 		// client keeps the one that it opened.
@@ -261,6 +270,10 @@ func (s *Session) eof(in Input) {
 // release sends on what was held of an unfinished frame: nothing that was
 // received is kept back for ever.
 func (s *Session) release(d record.Dir) {
+	if s.ws != nil {
+		s.releaseMessages(d)
+		return
+	}
 	if d == record.SC {
 		s.letGo()
 	}
@@ -288,6 +301,10 @@ func (s *Session) release(d record.Dir) {
 
 // end closes both legs and completes the record.
 func (s *Session) end() {
+	if s.ws != nil {
+		s.releaseMessages(record.CS)
+		s.releaseMessages(record.SC)
+	}
 	s.letGo()
 	s.closed = true
 	s.uncompressed()
@@ -322,6 +339,10 @@ func (s *Session) writeFailed(l Leg, err error) {
 // allows it.
 func (s *Session) shutdown() {
 	s.by, s.cause = "proxy", "the proxy was stopped"
+	if s.ws != nil {
+		s.shutdownMessages()
+		return
+	}
 	s.letGo()
 	if (s.tls[Client] == plain || s.tls[Client] == secured) && s.scHeaderSent && s.sc.dec.AtBoundary() {
 		s.inject(record.SC, s.streamError("system-shutdown", ""), "the proxy was stopped")

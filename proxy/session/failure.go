@@ -28,6 +28,10 @@ func (s *Session) fail(text, hint string) {
 	s.failed = &failure{text: text}
 	s.by, s.cause = "proxy", text
 	s.waitServer = false
+	if s.ws != nil { // the client has not been answered yet: the shell does
+		s.end()
+		return
+	}
 	s.certify(anyALPN)
 	if s.clientHeader != nil && (s.tls[Client] == plain || s.tls[Client] == secured) {
 		s.sayFailure()
@@ -61,13 +65,17 @@ func (s *Session) sayFailure() {
 
 // streamError is a stream error and the end of the stream (RFC 6120 §4.9).
 func (s *Session) streamError(condition, text string) string {
+	return s.streamErrorElement(condition, text) + s.closeTag(s.scPrefix)
+}
+
+func (s *Session) streamErrorElement(condition, text string) string {
 	if text != "" {
 		text = "<text xmlns='urn:ietf:params:xml:ns:xmpp-streams' xml:lang='en'>" + html.EscapeString(text) + "</text>"
 	}
 	// The namespace is declared here: a client may have chosen any prefix
 	// for its own header, the server's need not be the usual one.
 	return "<stream:error xmlns:stream='" + nsStreams + "'><" + condition + " xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>" + text +
-		"</stream:error>" + s.closeTag(s.scPrefix)
+		"</stream:error>"
 }
 
 func (s *Session) closeTag(prefix string) string {

@@ -189,7 +189,7 @@ func (s *Session) fromClient(f decode.Frame) {
 		s.clientOpens(f)
 	case s.failed != nil, s.replay && f.Kind == decode.Declaration:
 		s.drop(record.CS, f, noServer)
-	case is(f, nsTLS, "starttls"):
+	case is(f, nsTLS, "starttls") && s.ws == nil:
 		s.clientAsksTLS(f)
 	case is(f, nsCompress, "compress"):
 		s.clientAsksCompression(f)

@@ -107,6 +107,9 @@ func (t *turn) located(n *stanza.Node) {
 // turns holds a frame of the server that names another address. sent is what
 // goes out in its place, why the reason; nil and "" when it goes as it is.
 func (s *Session) turns(f decode.Frame, sent []byte, why string) bool {
+	if s.ws != nil { // over WebSocket there is see-other-uri: see moves
+		return false
+	}
 	if sent != nil {
 		f.Raw = sent
 	} else if !leads(&f) && !is(f, nsSASL2, "success") {

@@ -56,6 +56,9 @@ func readScript(t *testing.T, path string) script {
 					sc.cfg.Mechanisms = strings.Split(v, ",")
 				case "own-certificate":
 					sc.cfg.OwnCertificate = true
+				case "transport":
+					sc.cfg.Transport = Transport(v)
+					sc.cfg.Moved = func(uri string) (string, bool) { return "ws://proxy.test/ws", strings.Contains(uri, "upstream.test") }
 				case "kind":
 					sc.cfg.Kind = v
 				case "secret":
@@ -88,7 +91,7 @@ func readScript(t *testing.T, path string) script {
 }
 
 // parseInput reads the part behind >>.
-func parseInput(t *testing.T, s string) Input {
+func parseInput(t *testing.T, transport Transport, s string) Input {
 	t.Helper()
 	word, rest, _ := strings.Cut(s, " ")
 	leg, tail, _ := strings.Cut(rest, " ")
@@ -107,7 +110,16 @@ func parseInput(t *testing.T, s string) Input {
 		return Input{On: DialFailed, Err: errors.New("connection refused"), Hint: "start it"}
 	case "whole": // a chunk that must not be cut
 		return Input{On: Data, Dir: record.Dir(leg), Bytes: []byte(unescape(t, tail))}
+	case "accepted-tls":
+		return Input{On: Accepted, Client: "client:1", Server: "upstream.test", TLS: TLS{Version: "TLS 1.3"}}
+	case "upgraded":
+		return Input{On: Upgraded, Name: "/ws", Code: 101, Hint: rest}
+	case "refused":
+		return Input{On: Refused, Name: "/ws", Code: 404, Err: errors.New("404 Not Found")}
 	case "CS", "SC":
+		if transport == WebSocket {
+			return Input{On: Data, Dir: record.Dir(word), Bytes: framesOf(t, record.Dir(word), rest)}
+		}
 		return Input{On: Data, Dir: record.Dir(word), Bytes: []byte(unescape(t, rest))}
 	case "request", "request+", "answer", "answer+", "gone", "http", "http-over":
 		in := Input{On: Data, Dir: record.CS, Bytes: []byte(unescape(t, tail)), More: strings.HasSuffix(word, "+")}
@@ -213,7 +225,7 @@ func number(ev record.Event) string {
 }
 
 // show renders effects the way scripts expect them.
-func show(effects []Effect) []string {
+func show(transport Transport, effects []Effect) []string {
 	var out []string
 	say := func(format string, args ...any) {
 		out = append(out, strings.TrimRight(fmt.Sprintf(format, args...), " "))
@@ -249,11 +261,19 @@ func show(effects []Effect) []string {
 					say("log compress %s %s", ev.Leg, ev.Method)
 				case record.EventNote:
 					say("log note%s %s %s", number(ev), ev.Level, ev.Text)
+				case record.EventHTTP:
+					say("log http %s %d %s", ev.Text, ev.Code, ev.Why)
+				case record.EventControl:
+					say("log control %s %s %s%s", ev.D, strings.TrimSpace(fmt.Sprint(ev.Op, " ", strings.TrimPrefix(fmt.Sprint(ev.Code), "0"))), escape(ev.Data), ev.Text)
 				case record.EventClose:
 					say("log close %s %s", ev.By, ev.Error)
 				}
 			}
 		case Send:
+			if transport == WebSocket {
+				say("send %s %s", e.Leg, showFrames(e.Leg, e.Bytes))
+				break
+			}
 			say("send %s %s", e.Leg, escape(e.Bytes))
 		case Dial:
 			kind := ""
@@ -277,6 +297,8 @@ func show(effects []Effect) []string {
 			say("compress %s %s", e.Leg, escape(e.Unread))
 		case Redirect:
 			say("redirect %s", e.Name)
+		case Upgrade:
+			say("upgrade")
 		case Linger:
 			say("linger %s", e.Leg)
 		}
@@ -300,6 +322,7 @@ func TestScripts(t *testing.T) {
 func runExactly(t *testing.T, path string, sc script) {
 	s := New(sc.cfg)
 	w := newWire()
+	w.ws = sc.cfg.Transport == WebSocket
 	var got []string
 	input := line{}
 	check := func() {
@@ -311,9 +334,9 @@ func runExactly(t *testing.T, path string, sc script) {
 		if in, ok := strings.CutPrefix(l.text, ">> "); ok {
 			check()
 			input = l
-			effects := s.Handle(parseInput(t, in))
+			effects := s.Handle(parseInput(t, sc.cfg.Transport, in))
 			w.carryOut(t, effects)
-			got = show(effects)
+			got = show(sc.cfg.Transport, effects)
 			continue
 		}
 		want := strings.TrimPrefix(l.text, "<< ")
@@ -334,13 +357,14 @@ func runExactly(t *testing.T, path string, sc script) {
 func runBytewise(t *testing.T, sc script) {
 	whole, cut := newWire(), newWire()
 	for _, w := range []*wire{whole, cut} {
+		w.ws = sc.cfg.Transport == WebSocket
 		s := New(sc.cfg)
 		for _, l := range sc.lines {
 			text, ok := strings.CutPrefix(l.text, ">> ")
 			if !ok {
 				continue
 			}
-			in := parseInput(t, text)
+			in := parseInput(t, sc.cfg.Transport, text)
 			// The bytes of a TLS handshake belong to crypto/tls.
 			if strings.HasPrefix(text, "whole ") || w == whole || in.On != Data || sc.cfg.BOSH || len(in.Bytes) > 0 && in.Bytes[0] == tlsRecord {
 				w.carryOut(t, s.Handle(in))

@@ -104,13 +104,21 @@ type Config struct {
 	Compression string
 	// MaxFrame bounds a frame in bytes; 0 means decode.DefaultMaxFrame.
 	MaxFrame int
+	// Transport is what carries the stream: "" is TCP.
+	Transport Transport
+	// Mask makes the key of a WebSocket frame of the session's own to the
+	// server (RFC 6455 §5.3); nil = zero.
+	Mask func() [4]byte
+	// Moved returns the proxy's own address for one that a server sends its
+	// client to over WebSocket, and whether there is one; nil = never.
+	Moved func(uri string) (own string, ok bool)
 }
 
 // On tells what happened.
 type On uint8
 
 const (
-	Accepted    On = iota + 1 // the client connected: Client
+	Accepted    On = iota + 1 // the client connected: Client; TLS, when it was secured before
 	Data                      // bytes arrived: Dir, Bytes; over BOSH a body, or a piece of it: RID, More
 	EOF                       // a leg stopped sending: Leg, Err (nil for an orderly end)
 	Dialed                    // answer to Dial: Server, Direct; Hint says why it is not the first choice
@@ -119,6 +127,8 @@ const (
 	Secured                   // answer to Secure: Leg, TLS
 	TLSFailed                 // answer to Secure: Leg, Err, Hint
 	Redirected                // answer to Redirect: Name, the address to tell the client, "" to leave it; Err says why there is none, Hint
+	Upgraded                  // answer to Upgrade: Name (path), Code (101); Hint, what was changed in the request; Err, what is wrong with the answer
+	Refused                   // answer to Upgrade: Name (path), Code (status, 0 = none), Err, Hint
 	WriteFailed               // bytes could not be sent: Leg, Err
 	Unanswered                // over BOSH: a request gets no answer: RID; Err, Hint (Err nil: the client gave it up); Over
 	Idle                      // over BOSH: no request came for Patience
@@ -140,6 +150,7 @@ type Input struct {
 	TLS            TLS
 	Err            error
 	Hint           string
+	Code           int
 	CloseNotify    bool // EOF: the leg's TLS layer was closed properly
 	RID            int64
 	More           bool // a body that is too large to be looked at goes on
@@ -174,6 +185,7 @@ const (
 	CloseWrite                // end the sending side of Leg: close_notify, then FIN
 	Close                     // close both legs, the session is over
 	Redirect                  // find an address of the proxy's own for Name, where the server sends the client; answer Redirected
+	Upgrade                   // open a WebSocket with the server, as the client asked, and answer the client as the server did; answer Upgraded or Refused
 	Linger                    // give Leg a short time to say more, then treat it as closed
 )
 
@@ -282,6 +294,8 @@ type Session struct {
 	serverID string               // of the server's stream
 	version  string               // of TLS on the server leg
 
+	ws *framing // nil unless the transport is WebSocket
+
 	// One Handle's answer while it is built.
 	events []record.Event
 	notes  []record.Event // go behind the data that they are about
@@ -301,6 +315,11 @@ func New(cfg Config) *Session {
 	}
 	s := &Session{cfg: cfg, armed: true}
 	s.cs.dec.MaxFrame, s.sc.dec.MaxFrame = cfg.MaxFrame, cfg.MaxFrame
+	if cfg.Transport == WebSocket {
+		s.ws = new(framing)
+		s.ws.cs.in.Client = true
+		s.cs.dec.Bare, s.sc.dec.Bare = true, true
+	}
 	if cfg.BOSH {
 		s.bosh = &bosh{accounts: len(cfg.Accounts) > 0}
 		s.cs.dec.BOSH, s.sc.dec.BOSH = true, true
@@ -325,6 +344,9 @@ func (s *Session) ServerReady() bool {
 	return s.connected && s.begun && !(s.tls[Server] == handshaking && s.proceed == nil) && !s.closed
 }
 
+// Cause returns why the session ended, or is about to; "" when there is no reason.
+func (s *Session) Cause() string { return s.cause }
+
 // Closed reports whether the session is over.
 func (s *Session) Closed() bool { return s.closed }
 
@@ -333,7 +355,7 @@ func (s *Session) Handle(in Input) []Effect {
 	if s.closed {
 		return nil
 	}
-	if in.On == Data && !s.armed && !(s.guarded && in.Dir == record.SC) {
+	if in.On == Data && !s.armed && s.ws == nil && !(s.guarded && in.Dir == record.SC) {
 		return s.pass(in.Dir, in.Bytes)
 	}
 	s.events, s.notes, s.sends = nil, nil, nil
@@ -345,9 +367,12 @@ func (s *Session) Handle(in Input) []Effect {
 			s.accepted(in)
 		}
 	case Data:
-		if s.bosh != nil {
+		switch {
+		case s.bosh != nil:
 			s.body(in)
-		} else {
+		case s.ws != nil:
+			s.received(in.Dir, in.Bytes)
+		default:
 			s.data(in.Dir, in.Bytes)
 		}
 	case EOF:
@@ -364,6 +389,10 @@ func (s *Session) Handle(in Input) []Effect {
 		s.tlsFailed(in)
 	case Redirected:
 		s.redirected(in)
+	case Upgraded:
+		s.upgraded(in)
+	case Refused:
+		s.refused(in)
 	case WriteFailed:
 		s.writeFailed(in.Leg, in.Err)
 	case Unanswered:
@@ -457,6 +486,10 @@ func (s *Session) send(l Leg, b []byte) {
 	if len(b) == 0 || s.half(l.Other().Receives()).dead {
 		return
 	}
+	if s.ws != nil {
+		s.sendMessage(l, b)
+		return
+	}
 	if n := len(s.sends); n > 0 && s.sends[n-1].Do == Send && s.sends[n-1].Leg == l {
 		s.sends[n-1].Bytes = append(s.sends[n-1].Bytes, b...)
 		return
@@ -485,6 +518,9 @@ func (s *Session) at(d record.Dir) int64 {
 
 // edit records that the received bytes [o,o+n) are sent as b.
 func (s *Session) edit(d record.Dir, o int64, n int, b []byte, why string) {
+	if s.ws != nil {
+		s.messages(d).changed = true
+	}
 	s.event(record.Event{E: record.EventEdit, D: d, O: o, N: int64(n), Data: b, HasData: true, By: "proxy", Why: why})
 }
 

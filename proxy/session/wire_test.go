@@ -12,6 +12,7 @@ import (
 // inserted is what was sent to the other leg.
 type wire struct {
 	sent [2][]byte // by leg
+	ws   bool      // in frames of WebSocket
 	log  map[record.Dir][]record.Event
 }
 
@@ -96,8 +97,16 @@ func (w *wire) applied(d record.Dir) []byte {
 func (w *wire) compare(t *testing.T) {
 	t.Helper()
 	for _, d := range []record.Dir{record.CS, record.SC} {
-		if got, want := w.sent[into(d)], w.applied(d); string(got) != string(want) {
+		if got, want := w.said(into(d)), w.applied(d); string(got) != string(want) {
 			t.Errorf("%s: sent\n  %q\nbut the log says\n  %q", d, got, want)
 		}
 	}
+}
+
+// said is what was sent to a leg, without framing.
+func (w *wire) said(l Leg) []byte {
+	if w.ws {
+		return payloads(l, w.sent[l])
+	}
+	return w.sent[l]
 }

@@ -108,9 +108,21 @@ func (f *Folder) Add(ev record.Event, pos int64, emit func(*Entry)) {
 	case ev.E == record.EventClose:
 		f.close(ev.C, ev.T, emit)
 		f.about(ev, pos, emit)
+	case ev.E == record.EventControl && stream:
+		h := f.conn(ev.C).half(ev.D)
+		if ev.Op == "cut" {
+			f.ends(f.conn(ev.C), ev.D, ev.T, emit)
+		} else {
+			f.flushBlanks(h, emit)
+		}
+		f.about(ev, pos, emit)
 	case ev.E == record.EventOpen, ev.E == record.EventNote, ev.E == record.EventHTTP:
-		if ev.Transport == record.TransportBOSH {
+		switch ev.Transport {
+		case record.TransportBOSH:
 			f.conn(ev.C).overBOSH()
+		case record.TransportWebSocket:
+			c := f.conn(ev.C)
+			c.cs.dec.Bare, c.sc.dec.Bare = true, true
 		}
 		if ev.RID != 0 {
 			f.unanswered(ev, emit)
@@ -382,6 +394,10 @@ func (f *Folder) about(ev record.Event, pos int64, emit func(*Entry)) {
 		e.Facts = f.track.Open(ev.C, ev.T)
 	case record.EventSecure:
 		e.Facts = f.track.Secured(ev.C, ev.Leg, ev.Why, ev.T)
+	case record.EventControl:
+		if ev.Level != "" {
+			e.Facts.Findings = []track.Finding{{Severity: ev.Level, Code: "websocket-framing", Text: ev.Text, Ref: ev.Why}}
+		}
 	case record.EventClose:
 		e.Facts = f.track.Close(ev.C, ev.T, ev.By, ev.Error)
 	}
@@ -396,8 +412,11 @@ func say(ev record.Event) string {
 		if ev.Server != "" {
 			text += " to " + ev.Server
 		}
-		if ev.Transport == record.TransportBOSH {
+		switch ev.Transport {
+		case record.TransportBOSH:
 			text += " over BOSH"
+		case record.TransportWebSocket:
+			text += " over WebSocket"
 		}
 		return text
 	case record.EventSecure:
@@ -429,6 +448,8 @@ func say(ev record.Event) string {
 			text += " (" + ev.Why + ")"
 		}
 		return text
+	case record.EventControl:
+		return sayControl(ev)
 	case record.EventHTTP:
 		text := fmt.Sprintf("%s %s → %d", ev.Op, ev.Text, ev.Code)
 		if ev.Why != "" {
@@ -437,4 +458,33 @@ func say(ev record.Event) string {
 		return text
 	}
 	return ev.Text
+}
+
+// sayControl puts a control frame of WebSocket into words.
+func sayControl(ev record.Event) string {
+	who := "client"
+	if ev.D == record.SC {
+		who = "server"
+	}
+	if ev.By == "proxy" {
+		who = "proxy"
+	}
+	switch {
+	case ev.Level != "":
+		return "the " + who + " breaks the framing: " + ev.Text
+	case ev.Op == "close":
+		text := "WebSocket closed by the " + who
+		if ev.Code != 0 {
+			text += fmt.Sprintf(", code %d", ev.Code)
+		}
+		if ev.Text != "" {
+			text += ": " + ev.Text
+		}
+		return text
+	}
+	text := "WebSocket " + ev.Op + " by the " + who
+	if len(ev.Data) > 0 {
+		text += fmt.Sprintf(", %d bytes", len(ev.Data))
+	}
+	return text
 }

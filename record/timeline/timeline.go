@@ -30,7 +30,7 @@ type Entry struct {
 	Dir  record.Dir    // "" for entries that are not from a stream
 
 	// Kind is that of the stanza (see stanza.Stanza), or open, secure,
-	// note, http, close.
+	// note, http, control, close.
 	Kind string
 
 	// Offset of the frame in what the direction received. Over BOSH entries
@@ -95,6 +95,8 @@ func (e *Entry) Quiet() bool {
 		return e.Facts.Findings == nil
 	case record.EventHTTP:
 		return e.Why == ""
+	case record.EventControl:
+		return e.Event.Level == "" && e.Event.Op != "close"
 	}
 	return false
 }
