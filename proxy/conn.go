@@ -46,8 +46,8 @@ func newConn(p *Proxy, id int, nc net.Conn, d door) *conn {
 // clientToServer reads the client leg until it ends, and owns the connection:
 // when it returns both legs are closed and serverToClient has ended.
 func (c *conn) clientToServer(ctx context.Context) {
-	client := &c.legs[session.Client]
-	c.handle(ctx, session.Input{On: session.Accepted, Client: client.remote(), Server: c.door.up.String()})
+	hint, err := c.arrive()
+	c.handle(ctx, session.Input{On: session.Accepted, Client: c.legs[session.Client].remote(), Server: c.door.up.String(), Err: err, Hint: hint})
 	c.relay(ctx)
 }
 
@@ -61,6 +61,21 @@ func (c *conn) relay(ctx context.Context) {
 	for i := range c.legs {
 		c.legs[i].close()
 	}
+}
+
+// arrive reads what comes in front of the session. hint is what it says, or what
+// to do about the error.
+func (c *conn) arrive() (hint string, err error) {
+	if !c.p.ProxyProtocol || c.door.ln == nil {
+		return "", nil
+	}
+	client := &c.legs[session.Client]
+	nc, note, err := takeProxyHeader(client.socket.Load().conn)
+	if err != nil {
+		return hintOf(err), err
+	}
+	client.use(nc)
+	return note, nil
 }
 
 // startServer starts the other direction as soon as the server may speak.
@@ -204,7 +219,13 @@ func (c *conn) dial(ctx context.Context, e *session.Effect) (dialled, error) {
 			return dialled{}, err
 		}
 	}
-	return c.p.dial(ctx, u, e.Direct)
+	d, err := c.p.dial(ctx, u, e.Direct)
+	if err == nil && c.p.SendProxyProtocol != 0 {
+		if err = c.sendProxyHeader(d.conn); err != nil {
+			d.conn.Close()
+		}
+	}
+	return d, err
 }
 
 // shutdown ends the session in an orderly way, because the proxy ends.

@@ -154,6 +154,15 @@ func (f *front) note(level, text, hint string) {
 func (f *front) greet(nc net.Conn) {
 	stop := context.AfterFunc(f.ctx, func() { nc.Close() })
 	defer stop()
+	if f.p.ProxyProtocol {
+		client, _, err := takeProxyHeader(nc)
+		if err != nil {
+			f.note("error", "the client at "+nc.RemoteAddr().String()+": "+err.Error(), hintOf(err))
+			nc.Close()
+			return
+		}
+		nc = client
+	}
 	nc.SetDeadline(time.Now().Add(handshakeLimit))
 	first := make([]byte, 1)
 	if _, err := io.ReadFull(nc, first); err != nil {

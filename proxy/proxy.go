@@ -62,8 +62,13 @@ type Proxy struct {
 	Secret      string            // of a component, to check its handshake
 	Accounts    map[string]string // passwords by bare address: logins are done on each leg by itself
 	Mechanisms  []string          // SASL mechanisms offered to clients; empty = all that work
-	Compression string            // session.Inflate to pass stream compression on; "" takes it out of the offer
-	MaxFrame    int               // bytes; 0 = decode.DefaultMaxFrame
+	// ProxyProtocol says that clients come through a balancer that tells who
+	// they are with the PROXY protocol, SendProxyProtocol (ProxyV1, ProxyV2)
+	// that the server is told. A WebSocket or BOSH upstream is not told.
+	ProxyProtocol     bool
+	SendProxyProtocol int
+	Compression       string // session.Inflate to pass stream compression on; "" takes it out of the offer
+	MaxFrame          int    // bytes; 0 = decode.DefaultMaxFrame
 	// Grace is how long sessions may end by themselves when Serve is told
 	// to stop, before they are told with a stream close.
 	Grace time.Duration

@@ -125,6 +125,9 @@ func (c *conn) lead(name string) (string, error) {
 	if c.isUpstream(name, up) {
 		return net.JoinHostPort(ip, strconv.Itoa(local.Port)), nil
 	}
+	if c.p.ProxyProtocol {
+		return "", &hinted{errors.New("the client comes through a balancer, which does not know the proxy's other ports"), "run the proxy without --proxy-protocol, and let the client connect to it"}
+	}
 	doors := slices.Concat(c.p.mains(), c.p.redirects.list())
 	for _, d := range doors {
 		if up.is(d.ln.Addr()) {

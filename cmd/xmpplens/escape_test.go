@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,5 +39,31 @@ func TestRedirectedClient(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Log(s)
+	}
+}
+
+// haproxy in front, ejabberd behind, both with the PROXY protocol: recording and
+// server name the client that haproxy had.
+func TestBehindBalancer(t *testing.T) {
+	ca := proxytest.NewCA(t)
+	server := proxytest.StartEjabberd(t, ca, host)
+	server.Register(t, "juliet", host, "capulet")
+	for _, version := range []int{1, 2} {
+		t.Run(fmt.Sprintf("v%d", version), func(t *testing.T) {
+			p := startProxy(t, "--proxy-protocol", fmt.Sprintf("--send-proxy-protocol=v%d", version), "--server-ca", ca.File, server.Behind)
+			c, err := proxytest.Connect(proxytest.Way{Addr: proxytest.Haproxy(t, p.addr, version), JID: "juliet@localhost/balcony", Password: "capulet",
+				Roots: proxytest.Pool(t, p.ca), Mechanism: "SCRAM-SHA-256"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := server.Clients(t); !slices.Contains(got, c.Addr()) {
+				t.Errorf("the client is %s, the server has %v", c.Addr(), got)
+			}
+			c.Close()
+			p.stop()
+			if s := p.show("--format=line"); !strings.Contains(s, "from "+c.Addr()+" to ") || !strings.Contains(s, fmt.Sprintf("PROXY protocol, version %d", version)) {
+				t.Errorf("the recording does not know %s:\n%s", c.Addr(), s)
+			}
+		})
 	}
 }

@@ -44,6 +44,7 @@ type proxyCmd struct {
 	Web          string        `default:"127.0.0.1:5299" placeholder:"ADDR" help:"Address of the viewer (${default}); port 0 takes a free one."`
 	NoWeb        bool          `help:"No viewer."`
 	Grace        time.Duration `default:"1s" help:"How long sessions may end by themselves at exit (${default})."`
+	ways         `embed:""`
 	display      `embed:""`
 }
 
@@ -174,6 +175,7 @@ func (c *proxyCmd) configure() (*proxy.Proxy, error) {
 	if c.ServerTLSMax == "1.2" {
 		p.ServerTLSMax = tls.VersionTLS12
 	}
+	errs = append(errs, c.ways.configure(p)...)
 	if c.Compression != "strip" {
 		p.Compression = c.Compression
 	}

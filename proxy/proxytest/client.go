@@ -407,3 +407,6 @@ func (c *Client) Close() {
 
 // Cut ends the connection without a word.
 func (c *Client) Cut() { c.x.conn.Close() }
+
+// Addr is the client's own address.
+func (c *Client) Addr() string { return c.x.conn.LocalAddr().String() }

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -16,6 +19,7 @@ type Ejabberd struct {
 	Addr   string // clients, clear text and STARTTLS
 	Direct string // clients, direct TLS
 	Zip    string // clients, as Addr, but with compression (XEP-0138)
+	Behind string // clients, as Addr, but behind a balancer that speaks the PROXY protocol
 	// Component is where the component "play." + host connects; its secret is
 	// ComponentSecret.
 	Component   string
@@ -46,10 +50,10 @@ func StartEjabberd(t testing.TB, ca *CA, host string) *Ejabberd {
 	}
 	both = append(both, ca.PEM()...)
 	pem := filepath.Join(dir, "server.pem")
-	port, direct, zip, component, api, secure := Port(t), Port(t), Port(t), Port(t), Port(t), Port(t)
+	port, direct, zip, behind, component, api, secure := Port(t), Port(t), Port(t), Port(t), Port(t), Port(t), Port(t)
 	config := filepath.Join(dir, "ejabberd.yml")
 	local := func(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
-	e := &Ejabberd{Addr: local(port), Direct: local(direct), Zip: local(zip), Component: local(component), api: "http://" + local(api) + "/api/", HTTP: local(api), HTTPS: local(secure)}
+	e := &Ejabberd{Addr: local(port), Direct: local(direct), Zip: local(zip), Behind: local(behind), Component: local(component), api: "http://" + local(api) + "/api/", HTTP: local(api), HTTPS: local(secure)}
 	yml := fmt.Sprintf(`hosts: [%q]
 loglevel: info
 registration_timeout: infinity
@@ -61,6 +65,7 @@ listen:
   - {port: %d, ip: "127.0.0.1", module: ejabberd_c2s, starttls: true}
   - {port: %d, ip: "127.0.0.1", module: ejabberd_c2s, tls: true}
   - {port: %d, ip: "127.0.0.1", module: ejabberd_c2s, starttls: true, zlib: true}
+  - {port: %d, ip: "127.0.0.1", module: ejabberd_c2s, starttls: true, use_proxy_protocol: true}
   - {port: %d, ip: "127.0.0.1", module: ejabberd_service, hosts: {"play.%s": {password: %q}}}
   - {port: %d, ip: "127.0.0.1", module: ejabberd_http, request_handlers: {"/api": mod_http_api, "/ws": ejabberd_http_ws, "/bosh": mod_bosh}}
   - {port: %d, ip: "127.0.0.1", module: ejabberd_http, tls: true, request_handlers: {"/ws": ejabberd_http_ws, "/bosh": mod_bosh}}
@@ -68,7 +73,7 @@ acl: {loopback: {ip: [127.0.0.0/8]}}
 api_permissions:
   "http": {from: [mod_http_api], who: [{access: {allow: [{acl: loopback}]}}], what: ["*"]}
 modules: {mod_admin_extra: {}, mod_bosh: {}, mod_disco: {}, mod_http_api: {}, mod_ping: {}, mod_roster: {versioning: true}, mod_stream_mgmt: {}, mod_offline: {}}
-`, host, pem, ca.File, port, direct, zip, component, host, ComponentSecret, api, secure)
+`, host, pem, ca.File, port, direct, zip, behind, component, host, ComponentSecret, api, secure)
 	for path, b := range map[string][]byte{pem: both, config: []byte(yml)} {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
@@ -101,4 +106,27 @@ func (e *Ejabberd) Register(t testing.TB, user, host, password string) {
 	if resp.StatusCode != http.StatusOK {
 		t.Fatalf("ejabberd register: %s", resp.Status)
 	}
+}
+
+// Clients returns the addresses of the clients that are logged in, as the
+// server knows them.
+func (e *Ejabberd) Clients(t testing.TB) []string {
+	t.Helper()
+	resp, err := http.Post(e.api+"connected_users_info", "application/json", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var list []struct {
+		IP   string
+		Port int
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, c := range list {
+		out = append(out, net.JoinHostPort(strings.TrimPrefix(c.IP, "::ffff:"), strconv.Itoa(c.Port)))
+	}
+	return out
 }

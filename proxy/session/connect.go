@@ -17,6 +17,15 @@ const tlsRecord = 0x16
 
 func (s *Session) accepted(in Input) {
 	s.event(record.Event{E: record.EventOpen, Kind: s.cfg.Kind, Client: in.Client, Server: in.Server, Transport: string(s.cfg.Transport)})
+	if in.Err != nil {
+		s.by, s.cause = "proxy", in.Err.Error()
+		s.note("error", s.cause, in.Hint)
+		s.end()
+		return
+	}
+	if in.Hint != "" {
+		s.note("", in.Hint, "")
+	}
 	if in.TLS.Version != "" {
 		s.secured(Client, in.TLS)
 	}

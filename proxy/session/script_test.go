@@ -101,6 +101,9 @@ func parseInput(t *testing.T, transport Transport, s string) Input {
 	}
 	switch word {
 	case "accepted":
+		if rest != "" {
+			return Input{On: Accepted, Client: "client:1", Server: "upstream.test", Err: errors.New(rest)}
+		}
 		return Input{On: Accepted, Client: "client:1", Server: "upstream.test"}
 	case "dialed":
 		return Input{On: Dialed, Server: "server:5222"}

@@ -118,7 +118,7 @@ type Config struct {
 type On uint8
 
 const (
-	Accepted    On = iota + 1 // the client connected: Client; TLS, when it was secured before
+	Accepted    On = iota + 1 // the client connected: Client, Server; TLS, when it was secured before; Err when it cannot be served, else Hint may say how it came
 	Data                      // bytes arrived: Dir, Bytes; over BOSH a body, or a piece of it: RID, More
 	EOF                       // a leg stopped sending: Leg, Err (nil for an orderly end)
 	Dialed                    // answer to Dial: Server, Direct; Hint says why it is not the first choice
