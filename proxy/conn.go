@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"time"
@@ -29,6 +30,7 @@ type conn struct {
 
 	upgrade *upgrade // how a session over WebSocket begins; nil for others
 	legs    [2]leg
+	socks   bool        // the client waits for an answer; used by clientToServer only
 	dialled dialled     // how the server leg was connected; written before its socket is
 	cert    *tls.Config // answer to the client's hello; used by clientToServer only
 
@@ -47,7 +49,11 @@ func newConn(p *Proxy, id int, nc net.Conn, d door) *conn {
 // when it returns both legs are closed and serverToClient has ended.
 func (c *conn) clientToServer(ctx context.Context) {
 	hint, err := c.arrive()
-	c.handle(ctx, session.Input{On: session.Accepted, Client: c.legs[session.Client].remote(), Server: c.door.up.String(), Err: err, Hint: hint})
+	server := ""
+	if c.door.up != (Upstream{}) {
+		server = c.door.up.String()
+	}
+	c.handle(ctx, session.Input{On: session.Accepted, Client: c.legs[session.Client].remote(), Server: server, Err: err, Hint: hint})
 	c.relay(ctx)
 }
 
@@ -66,7 +72,10 @@ func (c *conn) relay(ctx context.Context) {
 // arrive reads what comes in front of the session. hint is what it says, or what
 // to do about the error.
 func (c *conn) arrive() (hint string, err error) {
-	if !c.p.ProxyProtocol || c.door.ln == nil {
+	switch {
+	case c.door.socks:
+		return c.arriveSocks()
+	case !c.p.ProxyProtocol || c.door.ln == nil:
 		return "", nil
 	}
 	client := &c.legs[session.Client]
@@ -76,6 +85,17 @@ func (c *conn) arrive() (hint string, err error) {
 	}
 	client.use(nc)
 	return note, nil
+}
+
+// goTo makes up the server of the client, which has said so before its session
+// began.
+func (c *conn) goTo(up Upstream) {
+	c.door.up, c.door.named = up, true
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.sess.Closed() {
+		c.sess = session.New(c.p.sessionConfig(c.id, c.door))
+	}
 }
 
 // startServer starts the other direction as soon as the server may speak.
@@ -223,6 +243,13 @@ func (c *conn) dial(ctx context.Context, e *session.Effect) (dialled, error) {
 	if err == nil && c.p.SendProxyProtocol != 0 {
 		if err = c.sendProxyHeader(d.conn); err != nil {
 			d.conn.Close()
+		}
+	}
+	if c.socks {
+		c.socks = false
+		if failed := c.answerSocks(d.conn, err); failed != nil && err == nil {
+			d.conn.Close()
+			err = fmt.Errorf("proxy: answer the client's SOCKS request: %w", failed)
 		}
 	}
 	return d, err

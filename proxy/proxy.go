@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,6 +63,9 @@ type Proxy struct {
 	Secret      string            // of a component, to check its handshake
 	Accounts    map[string]string // passwords by bare address: logins are done on each leg by itself
 	Mechanisms  []string          // SASL mechanisms offered to clients; empty = all that work
+	// Socks are listeners for clients that say with SOCKS5 (RFC 1928) which
+	// server they want; Upstream does not count for them. Serve closes them.
+	Socks []net.Listener
 	// ProxyProtocol says that clients come through a balancer that tells who
 	// they are with the PROXY protocol, SendProxyProtocol (ProxyV1, ProxyV2)
 	// that the server is told. A WebSocket or BOSH upstream is not told.
@@ -102,8 +106,11 @@ func (p *Proxy) Serve(ctx context.Context, listeners ...net.Listener) error {
 			return fmt.Errorf("proxy: the upstream %s is the proxy itself: listen on another port", p.Upstream)
 		}
 	}
-	for _, ln := range listeners {
-		p.own = append(p.own, ln.Addr())
+	for _, ln := range p.Socks {
+		doors = append(doors, door{ln: ln, socks: true})
+	}
+	for _, d := range doors {
+		p.own = append(p.own, d.ln.Addr())
 	}
 	p.mu.Lock()
 	if p.conns == nil {
@@ -121,7 +128,7 @@ func (p *Proxy) Serve(ctx context.Context, listeners ...net.Listener) error {
 		p.front = newFront(work, p)
 		defer p.front.close()
 	}
-	errs := make([]error, len(listeners))
+	errs := make([]error, len(doors))
 	p.redirects.serve = func(d door) { p.serveRedirect(ctx, work, d) }
 	var wg sync.WaitGroup
 	for i, d := range doors {
@@ -134,8 +141,8 @@ func (p *Proxy) Serve(ctx context.Context, listeners ...net.Listener) error {
 	}
 	wg.Wait()
 	p.redirects.close()
-	for _, ln := range listeners {
-		ln.Close()
+	for _, d := range doors {
+		d.ln.Close()
 	}
 	p.endSessions(cancel)
 	return errors.Join(errs...)
@@ -168,7 +175,7 @@ func (p *Proxy) acceptClients(ctx, work context.Context, d door) error {
 			continue
 		}
 		pause = 0
-		if p.front != nil && !d.named {
+		if p.front != nil && !d.named && !d.socks {
 			p.front.accept(nc)
 			continue
 		}
@@ -258,6 +265,9 @@ func (p *Proxy) sessionConfig(id int, d door) session.Config {
 	}
 	if d.named {
 		cfg.ByDomain, cfg.ByTo = d.up.Service, false
+		if _, err := netip.ParseAddr(d.up.Host); err != nil && d.socks {
+			cfg.Domain = d.up.Host
+		}
 	}
 	if p.CA != nil {
 		cfg.CA = p.CA.Path()

@@ -24,6 +24,7 @@ const MaxRedirects = 32
 type door struct {
 	ln    net.Listener
 	up    Upstream
+	socks bool // clients say with SOCKS5 where they want to go
 	named bool // a server, or the client, named up: it is where clients go, whatever domain they want
 }
 
@@ -116,6 +117,9 @@ func (c *conn) lead(name string) (string, error) {
 	up, err := parseRedirect(c.p.Kind, name)
 	if err != nil {
 		return "", err
+	}
+	if c.door.socks {
+		return "", nil // it asks here again
 	}
 	local, ok := c.legs[0].local().(*net.TCPAddr)
 	if !ok {

@@ -59,6 +59,7 @@ func (proxyCmd) Examples() string {
   xmpplens proxy --kind=s2s --server-ca ca.pem --target a.example=10.0.0.1:5269 --target b.example=10.0.0.2:5269
                                                            two servers that find each other at the proxy
   xmpplens proxy --mechanisms=PLAIN example.org            for clients that insist on channel binding
+  xmpplens proxy --listen-socks=127.0.0.1:1080             any domain, for clients with a setting for a SOCKS5 proxy
   xmpplens proxy --compression=inflate localhost:5222      stream compression is passed on and read
   xmpplens proxy --format=json example.org | jq .summary`
 }
@@ -77,6 +78,10 @@ func (c *proxyCmd) Run(s *streams) error {
 		return err
 	}
 	defer closeAll(listeners)
+	if p.Socks, err = c.ways.listen(); err != nil {
+		return err
+	}
+	defer closeAll(p.Socks)
 	// A closed pipe on stdout must not end the sessions.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := interruptible(s)
@@ -85,7 +90,12 @@ func (c *proxyCmd) Run(s *streams) error {
 		write: c.Write, force: c.Force, web: c.webAddress(), display: c.display, proxy: p, streams: s,
 		greet: func(viewer string) {
 			who := map[string]string{"c2s": "clients", session.KindS2S: "servers", session.KindComponent: "components"}[c.Kind]
-			s.say("xmpplens: %s at %s, server %s", who, strings.Join(c.Listen, ", "), p.Upstream)
+			if len(c.ListenSocks) > 0 {
+				s.say("xmpplens: clients with a SOCKS5 proxy at %s", strings.Join(c.ListenSocks, ", "))
+			}
+			if len(listeners) > 0 {
+				s.say("xmpplens: %s at %s, server %s", who, strings.Join(c.Listen, ", "), p.Upstream)
+			}
 			if viewer != "" {
 				s.say("xmpplens: viewer %s", viewer)
 			}
@@ -101,6 +111,9 @@ func (c *proxyCmd) Run(s *streams) error {
 // listen opens the addresses of --listen. A socket file that nobody listens on
 // any more is taken over.
 func (c *proxyCmd) listen() ([]net.Listener, error) {
+	if len(c.Listen) == 0 && len(c.ListenSocks) > 0 && c.Upstream == "" {
+		return nil, nil // all come through SOCKS
+	}
 	if len(c.Listen) == 0 {
 		c.Listen = []string{"127.0.0.1:5222"}
 		if c.Kind == session.KindS2S {
@@ -223,7 +236,7 @@ func (c *proxyCmd) upstream() (up proxy.Upstream, domains map[string]proxy.Upstr
 	case c.Upstream != "":
 		up, err = proxy.ParseUpstreamOf(c.Kind, c.Upstream)
 		errs = append(errs, err)
-	case c.Kind == session.KindS2S || len(c.Target) > 0:
+	case c.Kind == session.KindS2S || len(c.Target) > 0 || c.self():
 		up.Any = true
 	default:
 		errs = append(errs, errors.New("the upstream is missing: say where the server is"))

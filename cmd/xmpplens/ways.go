@@ -2,16 +2,24 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"net"
 
 	"github.com/xmpplens/xmpplens/proxy"
+	"github.com/xmpplens/xmpplens/proxy/session"
 )
 
 // ways are the flags about how clients get here, and how the server is told of
 // them.
 type ways struct {
-	ProxyProtocol     bool   `help:"Clients come through a balancer that tells who they are with the PROXY protocol."`
-	SendProxyProtocol string `enum:"v1,v2," default:"" placeholder:"v1|v2" help:"Tell the server who the client is with the PROXY protocol."`
+	ListenSocks       []string `name:"listen-socks" sep:"none" placeholder:"ADDR" help:"Address for clients with a setting for a SOCKS5 proxy, which name the server themselves; on loopback; may be given several times. UPSTREAM is not needed."`
+	ProxyProtocol     bool     `help:"Clients come through a balancer that tells who they are with the PROXY protocol."`
+	SendProxyProtocol string   `enum:"v1,v2," default:"" placeholder:"v1|v2" help:"Tell the server who the client is with the PROXY protocol."`
 }
+
+// self reports whether clients say themselves where they want to go, so that an
+// upstream is not needed.
+func (w *ways) self() bool { return len(w.ListenSocks) > 0 }
 
 // configure sets what the flags say.
 func (w *ways) configure(p *proxy.Proxy) (errs []error) {
@@ -25,5 +33,27 @@ func (w *ways) configure(p *proxy.Proxy) (errs []error) {
 	if w.SendProxyProtocol != "" && p.Upstream.Web != "" {
 		errs = append(errs, errors.New("--send-proxy-protocol goes with TCP upstreams: requests of several clients share connections"))
 	}
+	if len(w.ListenSocks) > 0 && p.Kind == session.KindS2S {
+		errs = append(errs, errors.New("--listen-socks goes with --kind=c2s: servers have no SOCKS setting"))
+	}
 	return errs
+}
+
+// listen opens the addresses of --listen-socks.
+func (w *ways) listen() ([]net.Listener, error) {
+	var out []net.Listener
+	for i, addr := range w.ListenSocks {
+		ln, err := net.Listen("tcp", addr)
+		if err == nil && !ln.Addr().(*net.TCPAddr).IP.IsLoopback() {
+			ln.Close()
+			err = fmt.Errorf("%s is not on loopback: whoever reaches a SOCKS listener can connect to anywhere", addr)
+		}
+		if err != nil {
+			closeAll(out)
+			return nil, &usageError{fmt.Errorf("listen for SOCKS: %w", err), "use --listen-socks=127.0.0.1:1080, with another port when that one is taken"}
+		}
+		w.ListenSocks[i] = ln.Addr().String() // the port that 0 became
+		out = append(out, ln)
+	}
+	return out, nil
 }
