@@ -31,6 +31,7 @@ type conn struct {
 	upgrade *upgrade // how a session over WebSocket begins; nil for others
 	legs    [2]leg
 	socks   bool        // the client waits for an answer; used by clientToServer only
+	tap     *tapping    // nil without --tap
 	dialled dialled     // how the server leg was connected; written before its socket is
 	cert    *tls.Config // answer to the client's hello; used by clientToServer only
 
@@ -41,6 +42,9 @@ type conn struct {
 func newConn(p *Proxy, id int, nc net.Conn, d door) *conn {
 	c := &conn{p: p, id: id, door: d, sess: session.New(p.sessionConfig(id, d))}
 	c.released.L = &c.mu
+	if p.KeyLog != nil {
+		c.tap = newTapping(p.Log, p.KeyLog, id)
+	}
 	c.legs[session.Client].use(nc)
 	return c
 }
@@ -66,6 +70,9 @@ func (c *conn) relay(ctx context.Context) {
 	c.wg.Wait()
 	for i := range c.legs {
 		c.legs[i].close()
+	}
+	if c.tap != nil {
+		c.handle(ctx, session.Input{On: session.Untapped, Manner: c.tap.end(ctx)})
 	}
 }
 
@@ -155,6 +162,8 @@ func (c *conn) handle(ctx context.Context, in session.Input) {
 		if e := &effects[i]; (e.Do == session.Send || e.Do == session.Compress) && !locked[e.Leg] {
 			c.legs[e.Leg].wmu.Lock()
 			locked[e.Leg] = true
+		} else if e.Do == session.Tap {
+			c.tap.put(e)
 		}
 	}
 	c.mu.Unlock()
@@ -213,6 +222,8 @@ func (c *conn) do(ctx context.Context, e *session.Effect) {
 	case session.Redirect:
 		addr, err := c.lead(e.Name)
 		c.handle(ctx, session.Input{On: session.Redirected, Name: addr, Err: err, Hint: hintOf(err)})
+	case session.Tap:
+		c.tap.drain()
 	case session.Secure:
 		c.secure(ctx, e)
 	case session.Certificate:

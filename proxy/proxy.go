@@ -62,7 +62,10 @@ type Proxy struct {
 	Kind        string            // "" = c2s, session.KindS2S or session.KindComponent
 	Secret      string            // of a component, to check its handshake
 	Accounts    map[string]string // passwords by bare address: logins are done on each leg by itself
-	Mechanisms  []string          // SASL mechanisms offered to clients; empty = all that work
+	// KeyLog, when there is one, makes every session a tap: TLS passes
+	// untouched and is read with the secrets of the log.
+	KeyLog     *KeyLog
+	Mechanisms []string // SASL mechanisms offered to clients; empty = all that work
 	// Socks are listeners for clients that say with SOCKS5 (RFC 1928) which
 	// server they want; Upstream does not count for them. Serve closes them.
 	Socks []net.Listener
@@ -122,6 +125,7 @@ func (p *Proxy) Serve(ctx context.Context, listeners ...net.Listener) error {
 	// Sessions outlive ctx by their grace time.
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	stopKeys := p.followKeys()
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	if p.Upstream.Web != "" {
@@ -145,7 +149,22 @@ func (p *Proxy) Serve(ctx context.Context, listeners ...net.Listener) error {
 		d.ln.Close()
 	}
 	p.endSessions(cancel)
+	stopKeys()
 	return errors.Join(errs...)
+}
+
+// followKeys reads the key log until stop is called, which waits for the end of that.
+func (p *Proxy) followKeys() (stop func()) {
+	if p.KeyLog == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { p.KeyLog.Follow(ctx) })
+	return func() {
+		cancel()
+		wg.Wait()
+	}
 }
 
 func (p *Proxy) acceptClients(ctx, work context.Context, d door) error {
@@ -261,7 +280,7 @@ func (p *Proxy) each(f func(*conn)) {
 func (p *Proxy) sessionConfig(id int, d door) session.Config {
 	cfg := session.Config{
 		Conn: id, ClientTLS: p.ClientTLS, ServerTLS: p.ServerTLS, Mechanisms: p.Mechanisms, Accounts: p.Accounts, Kind: p.Kind, Secret: p.Secret, OwnCertificate: p.Certificate != nil, Insecure: p.Insecure,
-		ByDomain: p.Upstream.Service, ByTo: p.Upstream.Any || len(p.Domains) > 0, Domain: p.Upstream.Host, Compression: p.Compression, MaxFrame: p.MaxFrame,
+		ByDomain: p.Upstream.Service, ByTo: p.Upstream.Any || len(p.Domains) > 0, Domain: p.Upstream.Host, Compression: p.Compression, MaxFrame: p.MaxFrame, Tap: p.KeyLog != nil,
 	}
 	if d.named {
 		cfg.ByDomain, cfg.ByTo = d.up.Service, false

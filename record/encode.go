@@ -76,7 +76,10 @@ func appendEvent(dst []byte, ev *Event) []byte {
 	}
 	dst = appendField(dst, "level", ev.Level)
 	dst = appendField(dst, "text", ev.Text)
-	if ev.HasData {
+	switch {
+	case ev.HasData && ev.E == EventTLS:
+		dst = appendBase64(dst, ev.Data)
+	case ev.HasData:
 		dst = appendData(dst, ev.Data)
 	}
 	dst = appendField(dst, "by", ev.By)
@@ -135,7 +138,11 @@ func appendData(dst, b []byte) []byte {
 	if ok {
 		return dst
 	}
-	dst = append(dst[:start], `,"b":"`...)
+	return appendBase64(dst[:start], b)
+}
+
+func appendBase64(dst, b []byte) []byte {
+	dst = append(dst, `,"b":"`...)
 	dst = base64.StdEncoding.AppendEncode(dst, b)
 	return append(dst, '"')
 }

@@ -35,12 +35,17 @@ const TransportBOSH = "bosh"
 // its data are messages without their framing.
 const TransportWebSocket = "websocket"
 
+// BothLegs is Event.Leg of a TLS session between client and server themselves,
+// which the proxy only reads.
+const BothLegs = "both"
+
 // The events of format version 1. Others are kept and skipped.
 const (
 	EventOpen     = "open"     // a client connected: Kind, Client, Server, Transport
 	EventData     = "data"     // a leg received: D, Data; over BOSH a body: RID, More
-	EventSecure   = "secure"   // TLS is established: Leg, Version, Cipher, ALPN, Peer, Verified
+	EventSecure   = "secure"   // TLS is established: Leg, Version, Cipher, ALPN, Peer, Verified, Text (what else is known)
 	EventCompress = "compress" // stream compression (XEP-0138) begins: Leg, Method; data goes on to be the text
+	EventTLS      = "tls"      // bytes of a TLS session that goes through untouched: D, Data, always "b" in the file
 	EventEdit     = "edit"     // the bytes [O,O+N) of D were sent as Data: By, Why
 	EventHold     = "hold"     // the bytes [O,O+N) of D are held: By
 	EventVerdict  = "verdict"  // what was done with the frame held at O: Verdict, Data when edited, By

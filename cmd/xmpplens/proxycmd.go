@@ -36,6 +36,8 @@ type proxyCmd struct {
 	Mechanisms   []string      `placeholder:"LIST" help:"SASL mechanisms that the client is offered, as far as the server has them."`
 	Account      string        `placeholder:"JID" help:"Log in on each leg by itself for this account, whose password is in --password-file."`
 	PasswordFile string        `placeholder:"FILE" type:"path" help:"The password of --account, or lines of address and password for several accounts."`
+	Tap          bool          `help:"Alter nothing, end no TLS: read along with the secrets of --keylog."`
+	Keylog       string        `placeholder:"FILE" type:"path" help:"The file that the client (or the server) writes its TLS secrets to, see SSLKEYLOGFILE; it may grow meanwhile."`
 	Compression  string        `enum:"strip,inflate" default:"strip" placeholder:"strip|inflate" help:"Stream compression (XEP-0138): strip takes it out of the offer, inflate passes it on and reads it."`
 	Resolver     string        `placeholder:"ADDR" help:"DNS server for the upstream, instead of the system's."`
 	CADir        string        `name:"ca-dir" placeholder:"DIR" type:"path" help:"Directory of the certificate authority."`
@@ -61,6 +63,7 @@ func (proxyCmd) Examples() string {
   xmpplens proxy --mechanisms=PLAIN example.org            for clients that insist on channel binding
   xmpplens proxy --listen-socks=127.0.0.1:1080             any domain, for clients with a setting for a SOCKS5 proxy
   xmpplens proxy --compression=inflate localhost:5222      stream compression is passed on and read
+  xmpplens proxy --tap --keylog=keys.log example.org       alter nothing: read along with the client's TLS secrets
   xmpplens proxy --format=json example.org | jq .summary`
 }
 
@@ -69,9 +72,10 @@ func (c *proxyCmd) Run(s *streams) error {
 	if err != nil {
 		return err
 	}
-	p.CA, err = authority(c.CADir)
-	if err != nil {
-		return err
+	if !c.Tap {
+		if p.CA, err = authority(c.CADir); err != nil {
+			return err
+		}
 	}
 	listeners, err := c.listen()
 	if err != nil {
@@ -98,6 +102,10 @@ func (c *proxyCmd) Run(s *streams) error {
 			}
 			if viewer != "" {
 				s.say("xmpplens: viewer %s", viewer)
+			}
+			if c.Tap {
+				s.say("xmpplens: tap: nothing is altered, TLS passes untouched and is read with the keys in %s", c.Keylog)
+				return
 			}
 			if c.Kind == session.KindComponent || p.Certificate != nil {
 				return
@@ -189,6 +197,7 @@ func (c *proxyCmd) configure() (*proxy.Proxy, error) {
 		p.ServerTLSMax = tls.VersionTLS12
 	}
 	errs = append(errs, c.ways.configure(p)...)
+	errs = append(errs, c.tap(p)...)
 	if c.Compression != "strip" {
 		p.Compression = c.Compression
 	}

@@ -23,6 +23,7 @@ type showCmd struct {
 	Conn    int     `placeholder:"N" help:"Only connection N."`
 	Dir     string  `enum:"CS,SC,both" default:"both" help:"Only this direction: ${enum}."`
 	Sent    bool    `help:"With --format=raw: what was sent on, not what was received."`
+	Keylog  string  `placeholder:"FILE" type:"path" help:"Read the TLS records of proxy --tap with these secrets, where that was not done at the time."`
 	display `embed:""`
 }
 
@@ -45,6 +46,15 @@ func (c *showCmd) Run(s *streams) error {
 	if err != nil {
 		return err
 	}
+	p := &printer{speed: c.Speed, follow: c.Follow, began: time.Now()}
+	if c.Keylog != "" {
+		if c.Follow {
+			return usagef("give the key log to xmpplens proxy --tap while it records", "--follow and --keylog do not go together")
+		}
+		if p.derive, err = decryption(context.Background(), c.File, c.Keylog); err != nil {
+			return err
+		}
+	}
 	r, err := record.Open(c.File)
 	if err != nil {
 		return err
@@ -55,7 +65,7 @@ func (c *showCmd) Run(s *streams) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	p := &printer{speed: c.Speed, follow: c.Follow, began: time.Now(), ctx: ctx}
+	p.ctx = ctx
 	if c.Format == "raw" {
 		p.print = c.rawPrinter(s)
 	} else {
@@ -111,6 +121,7 @@ type printer struct {
 	speed  float64 // 0 = at once
 	follow bool
 	began  time.Time
+	derive timeline.Deriver // nil: nothing is added
 	print  func(*timeline.Entry) error
 	flush  func() error
 }
@@ -122,6 +133,7 @@ func (p *printer) run(r *record.Reader, s *streams) error {
 	var fold timeline.Folder
 	var failed, damage error
 	err := fold.Read(p.ctx, r, timeline.Sink{
+		Derive: p.derive,
 		Entry: func(e *timeline.Entry) {
 			if failed == nil {
 				failed = p.print(e)

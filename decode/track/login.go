@@ -33,6 +33,7 @@ type Auth struct {
 	Offered    []string
 
 	open   bool // asked and not answered
+	tapped bool // TLS goes from client to server: the channel is the same for both
 	proved bool // the proof, or the password, was sent
 	n      int  // entry where it began
 }
@@ -68,7 +69,7 @@ func (c *Conn) login(in Frame, root *stanza.Node, f *Facts) {
 	l := &c.Login
 	switch root.Name {
 	case "auth", "authenticate":
-		*l = Auth{Mechanism: root.Attr("mechanism"), open: true, n: in.N, Offered: c.offer}
+		*l = Auth{Mechanism: root.Attr("mechanism"), open: true, n: in.N, Offered: c.offer, tapped: c.tapped}
 		c.enter(PhaseSASL, in.At)
 		text := root.Text
 		if i := root.Child(nsSASL2, "initial-response"); i != nil {
@@ -205,7 +206,11 @@ func (l *Auth) diagnose(e *stanza.Error) (text, ref string) {
 	binds := slices.ContainsFunc(l.Offered, func(m string) bool { return strings.HasSuffix(m, "-PLUS") })
 	const out = "; offer what is not bound with --mechanisms=PLAIN, where the server allows it"
 	switch {
-	case l.GS2 == "p" || strings.HasSuffix(l.Mechanism, "-PLUS"):
+	case l.tapped && l.GS2 == "p" && l.Result == "not-authorized":
+		return fmt.Sprintf("wrong password, or a binding mismatch: %s is bound to the TLS channel with %s. The channel is the same for client and server here, TLS goes through untouched; when the password is right, one of them computes the binding wrongly%s", l.Mechanism, cmp.Or(l.Binding, "channel binding"), said), "RFC 5802 §6"
+	case l.tapped && l.GS2 == "y" && binds:
+		return fmt.Sprintf("downgrade detected: the client could bind to the channel and saw nothing to do so, but the server does offer it and must refuse; nothing was taken out of the offer on the way through xmpplens%s", said), "RFC 5802 §6"
+	case (l.GS2 == "p" || strings.HasSuffix(l.Mechanism, "-PLUS")) && !l.tapped:
 		return fmt.Sprintf("binding mismatch: %s is bound to the TLS channel with %s, and through the proxy client and server have different channels%s%s", l.Mechanism, cmp.Or(l.Binding, "channel binding"), out, said), "RFC 5802 §6"
 	case l.GS2 == "y" && binds:
 		return fmt.Sprintf("downgrade detected: the client could bind to the channel and was offered nothing to do so, but the server does offer it and must refuse%s%s", out, said), "RFC 5802 §6"

@@ -140,6 +140,7 @@ type Conn struct {
 
 	phase    string
 	secure   [2]bool // by leg: client, server
+	tapped   bool    // … by one session from client to server
 	proceed  bool    // STARTTLS was granted, its handshake has not ended
 	asked    bool    // STARTTLS was asked and not answered
 	headers  [2]int
@@ -185,11 +186,18 @@ func (t *Tracker) Open(id int, at time.Duration) Facts {
 }
 
 // Secured tells that TLS is established on a leg, "client" or "server", and what
-// is wrong with the certificate of its peer.
+// is wrong with the certificate of its peer; or on "both" at once: one session
+// between client and server, which is only read.
 func (t *Tracker) Secured(id int, leg, problem string, at time.Duration) Facts {
 	c := t.conn(id)
+	c.tapped = leg == "both"
 	if leg == "client" {
 		c.fed.problems[0] = problem
+	}
+	if c.tapped {
+		c.secure[1] = true
+	}
+	if leg == "client" || c.tapped {
 		c.secure[0], c.proceed, c.asked = true, false, false
 		c.detail("secured")
 		c.enter(PhaseStream, at)

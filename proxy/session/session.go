@@ -77,6 +77,8 @@ type Config struct {
 	OwnCertificate bool
 	// Insecure says that certificates are accepted whoever signed them.
 	Insecure bool
+	// Tap passes TLS untouched and shows it to a tap.
+	Tap bool
 	// Secret is that of a component, to check its handshake; "" = unknown.
 	Secret string
 	// Accounts are passwords by bare address, in lower case: their logins
@@ -132,6 +134,7 @@ const (
 	WriteFailed               // bytes could not be sent: Leg, Err
 	Unanswered                // over BOSH: a request gets no answer: RID; Err, Hint (Err nil: the client gave it up); Over
 	Idle                      // over BOSH: no request came for Patience
+	Untapped                  // the session is closed and the tap has said its last: Manner, how the legs ended TLS
 	Shutdown                  // the proxy ends
 )
 
@@ -155,6 +158,7 @@ type Input struct {
 	RID            int64
 	More           bool // a body that is too large to be looked at goes on
 	Over           bool // Unanswered: and the session is over with that
+	Manner         []string
 }
 
 // TLS describes an established TLS layer in words.
@@ -182,6 +186,7 @@ const (
 	Secure                    // start TLS on Leg: the client leg as server, with Unread before anything read from the socket; the server leg as client, for Name, offering ALPN; answer Secured or TLSFailed
 	Certificate               // answer to Hello: the leaf for Name, choosing from ALPN
 	Compress                  // begin zlib on Leg, in both directions, with Unread before anything read from below
+	Tap                       // show Bytes, which Leg sent, to the tap; in the order of Handle
 	CloseWrite                // end the sending side of Leg: close_notify, then FIN
 	Close                     // close both legs, the session is over
 	Redirect                  // find an address of the proxy's own for Name, where the server sends the client; answer Redirected
@@ -281,7 +286,8 @@ type Session struct {
 	delayed      bool   // they are recorded as held
 	headerEnd    int64  // offset behind the client's latest header
 	login        login
-	zip          zip    // stream compression
+	zip          zip // stream compression
+	tap          *tapping
 	turn         *turn  // a frame of the server that waits for Redirected
 	guarded      bool   // after authentication: bytes of the server are kept back
 	errorTag     string // how the server's stream errors begin
@@ -325,6 +331,9 @@ func New(cfg Config) *Session {
 		s.cs.dec.BOSH, s.sc.dec.BOSH = true, true
 		s.cfg.ClientTLS, s.cfg.ServerTLS, s.cfg.Accounts, s.cfg.Compression = Mirror, Mirror, nil, ""
 	}
+	if cfg.Tap {
+		s.tap = new(tapping)
+	}
 	return s
 }
 
@@ -353,10 +362,16 @@ func (s *Session) Closed() bool { return s.closed }
 // Handle takes one input and returns the effects to carry out, in order.
 func (s *Session) Handle(in Input) []Effect {
 	if s.closed {
+		if in.On == Untapped && s.tap != nil {
+			return s.untapped(in)
+		}
 		return nil
 	}
 	if in.On == Data && !s.armed && s.ws == nil && !(s.guarded && in.Dir == record.SC) {
 		return s.pass(in.Dir, in.Bytes)
+	}
+	if s.tap != nil {
+		return s.handleTap(in)
 	}
 	s.events, s.notes, s.sends = nil, nil, nil
 	switch in.On {

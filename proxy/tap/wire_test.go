@@ -29,6 +29,12 @@ type wire struct {
 	keys   bytes.Buffer
 }
 
+func (w *wire) len() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.pieces)
+}
+
 type piece struct {
 	from tap.Side
 	b    []byte

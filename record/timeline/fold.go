@@ -96,6 +96,13 @@ func (f *Folder) Add(ev record.Event, pos int64, emit func(*Entry)) {
 		f.inject(ev, pos, emit)
 	case ev.E == record.EventSecure && f.conn(ev.C).bosh != nil:
 		f.about(ev, pos, emit) // of a connection that requests come on
+	case ev.E == record.EventSecure && ev.Leg == record.BothLegs:
+		c := f.conn(ev.C)
+		for _, d := range []record.Dir{record.CS, record.SC} {
+			f.ends(c, d, ev.T, emit)
+			c.half(d).dec.Reset(c.half(d).off)
+		}
+		f.about(ev, pos, emit)
 	case ev.E == record.EventSecure, ev.E == record.EventCompress:
 		d := record.CS
 		if ev.Leg == "server" {
@@ -421,6 +428,9 @@ func say(ev record.Event) string {
 		return text
 	case record.EventSecure:
 		text := ev.Leg + " leg secured with " + ev.Version
+		if ev.Leg == record.BothLegs {
+			text = "secured from the client to the server, past the proxy, with " + ev.Version
+		}
 		if ev.Cipher != "" {
 			text += ", " + ev.Cipher
 		}
@@ -429,12 +439,15 @@ func say(ev record.Event) string {
 		}
 		if ev.Peer != "" {
 			text += ", " + ev.Peer
-			if !ev.Verified {
+			if !ev.Verified && ev.Leg != record.BothLegs { // there the client decides
 				text += " (not verified)"
 			}
 		}
 		if ev.Why != "" {
 			text += ": " + ev.Why
+		}
+		if ev.Text != "" {
+			text += "; " + ev.Text
 		}
 		return text
 	case record.EventCompress:

@@ -18,6 +18,16 @@ type Sink struct {
 	// a while, and Event before one is folded. An error ends the reading.
 	Before func() error
 	Event  func(record.Event) error
+	// Derive adds events that are not in the recording but follow from it.
+	Derive Deriver
+}
+
+// A Deriver makes events out of those of a recording. What it emits is folded at
+// once, and its place is that of the event that it was made of.
+type Deriver interface {
+	Before(ev record.Event, emit func(record.Event)) // what stands in front of ev
+	Behind(ev record.Event, emit func(record.Event))
+	Finish(emit func(record.Event)) // what stands behind the last
 }
 
 // Read folds a recording from where r is. At its end, or when ctx is done, it
@@ -41,12 +51,22 @@ func (f *Folder) Read(ctx context.Context, r *record.Reader, to Sink) error {
 					return err
 				}
 			}
-			f.Add(ev, r.Pos(), to.Entry)
+			if to.Derive == nil {
+				f.Add(ev, r.Pos(), to.Entry)
+				continue
+			}
+			add := func(ev record.Event) { f.Add(ev, r.Pos(), to.Entry) }
+			to.Derive.Before(ev, add)
+			add(ev)
+			to.Derive.Behind(ev, add)
 		case errors.As(err, &torn), errors.As(err, &line), errors.As(err, &stopped):
 			if to.Trouble != nil {
 				to.Trouble(err)
 			}
 		case errors.Is(err, io.EOF), ctx.Err() != nil:
+			if to.Derive != nil {
+				to.Derive.Finish(func(ev record.Event) { f.Add(ev, r.Pos(), to.Entry) })
+			}
 			f.Finish(to.Entry)
 			return nil
 		default:
