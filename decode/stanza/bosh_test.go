@@ -29,6 +29,7 @@ func TestBodies(t *testing.T) {
 		{"rid='11' sid='s1'", "body", "BOSH request, rid 11"},
 		{"rid='11' sid='s1' key='abc' ack='9'", "body", "BOSH request, rid 11, acknowledges 9"},
 		{"", "body", "BOSH answer"},
+		{"sid='s1'", "body", "BOSH answer"}, // as Prosody answers
 		{"rid='12' sid='s1' to='capulet.example' xmpp:restart='true'", "header", "BOSH stream restart → capulet.example, rid 12"},
 		{"rid='12' sid='s1' xmpp:restart='false'", "body", "BOSH request, rid 12"},
 		{"rid='12' sid='s1' restart='true'", "body", "BOSH request, rid 12"},

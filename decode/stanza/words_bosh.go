@@ -59,8 +59,11 @@ func ReadBody(f decode.Frame) (Body, bool) {
 // Asks reports whether it asks for a session: the only request without a sid.
 func (b *Body) Asks() bool { return b.RID != "" && b.SID == "" }
 
-// Grants reports whether it begins a session: the answer to one that asks.
-func (b *Body) Grants() bool { return b.RID == "" && b.SID != "" && b.Type == "" }
+// Grants reports whether it begins a session: the answer to one that asks. Some
+// servers say the sid in every answer.
+func (b *Body) Grants() bool {
+	return b.RID == "" && b.SID != "" && b.Type == "" && b.Wait+b.Hold+b.Requests+b.Inactivity != ""
+}
 
 // Quiet reports whether it says nothing by itself: a poll, or the wrapping of
 // what is inside.

@@ -194,9 +194,6 @@ func (s *Session) bodyTag(d record.Dir, f decode.Frame) {
 		}
 		b.begun = true
 		b.pause = seconds(w.Pause)
-		if b.sid == "" {
-			b.sid = w.SID
-		}
 		if s.to == "" {
 			s.to = w.To
 		}
@@ -205,7 +202,10 @@ func (s *Session) bodyTag(d record.Dir, f decode.Frame) {
 			s.note("", "the client protects its requests with keys: nothing can be put into the session, only the client knows the key that is next (XEP-0124 §15)", "")
 		}
 	} else if w.Grants() {
-		b.sid, b.idle = w.SID, seconds(w.Inactivity)
+		b.idle = seconds(w.Inactivity)
+	}
+	if b.sid == "" {
+		b.sid = w.SID
 	}
 	if w.Type == "terminate" && !b.over {
 		b.over = true

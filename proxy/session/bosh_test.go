@@ -42,6 +42,10 @@ func TestPatience(t *testing.T) {
 	if s.Patience().Seconds() != 30 || s.SID() != "x" || s.Pending() != 0 {
 		t.Error(s.Patience(), s.SID(), s.Pending())
 	}
+	play(record.CS, 2, "sid='x' rid='2'")
+	if play(record.SC, 2, "sid='x'"); s.Patience().Seconds() != 30 { // as Prosody answers
+		t.Error(s.Patience())
+	}
 	play(record.CS, 2, "sid='x' rid='2' pause='100'")
 	if s.Patience().Seconds() != 100 {
 		t.Error(s.Patience())
