@@ -136,7 +136,7 @@ func (b *boshFront) session(sid string, r *http.Request) (*boshSession, error) {
 	}
 	s := &boshSession{b: b, id: int(p.last.Add(1))}
 	cfg := p.sessionConfig(s.id, door{up: p.Upstream})
-	cfg.BOSH = true
+	cfg.Transport = session.BOSH
 	cfg.Lead = func(target string) (string, error) { return b.lead(r, target) }
 	s.sess = session.New(cfg)
 	s.timer = time.AfterFunc(boshSilence, s.silence)

@@ -29,6 +29,9 @@ import (
 // Nothing can be injected: the client numbers its requests, and the server its
 // answers with them. So there is no login on each leg.
 
+// BOSH is the transport of XEP-0124.
+const BOSH Transport = record.TransportBOSH
+
 const nsBOSH = "http://jabber.org/protocol/httpbind"
 
 // maxRequests bounds the requests without answer that a session remembers by
@@ -92,7 +95,7 @@ func readRID(s string) int64 {
 // acceptedBOSH begins a session with its first request.
 func (s *Session) acceptedBOSH(in Input) {
 	s.connected, s.begun, s.spoken = true, true, true
-	s.event(record.Event{E: record.EventOpen, Kind: s.cfg.Kind, Transport: record.TransportBOSH, Client: in.Client, Server: in.Server})
+	s.event(record.Event{E: record.EventOpen, Kind: s.cfg.Kind, Transport: string(s.cfg.Transport), Client: in.Client, Server: in.Server})
 	if s.bosh.accounts {
 		s.note("warning", "--account does nothing over BOSH: the proxy cannot answer requests in the server's place, nor number its own among the client's", "use a client that speaks WebSocket or TCP to log in on each leg")
 	}

@@ -29,7 +29,7 @@ func TestReadBody(t *testing.T) {
 
 // How long the shell waits for a request is the server's and the client's word.
 func TestPatience(t *testing.T) {
-	s := New(Config{Conn: 1, BOSH: true})
+	s := New(Config{Conn: 1, Transport: BOSH})
 	s.Handle(Input{On: Accepted})
 	play := func(d record.Dir, rid int64, attrs string) {
 		s.Handle(Input{On: Data, Dir: d, RID: rid, Bytes: []byte("<body xmlns='" + nsBOSH + "' " + attrs + "/>")})
@@ -69,7 +69,7 @@ func FuzzBOSH(f *testing.F) {
 		if len(plan) > 200 || len(one)+len(two) > 8192 {
 			return
 		}
-		s := New(Config{Conn: 1, BOSH: true, Lead: func(string) (string, error) { return "http://proxy.test/", nil }})
+		s := New(Config{Conn: 1, Transport: BOSH, Lead: func(string) (string, error) { return "http://proxy.test/", nil }})
 		w := newWire()
 		w.carryOut(t, s.Handle(Input{On: Accepted, Client: "client:1"}))
 		w.carryOut(t, s.Handle(Input{On: Secured, Leg: Client}))

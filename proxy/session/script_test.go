@@ -70,7 +70,7 @@ func readScript(t *testing.T, path string) script {
 				case "compression":
 					sc.cfg.Compression = v
 				case "bosh":
-					sc.cfg.BOSH = true
+					sc.cfg.Transport = BOSH
 					sc.cfg.Lead = func(target string) (string, error) {
 						if target == "https://elsewhere.test/" {
 							return "", errors.New("there is no way there")
@@ -369,7 +369,7 @@ func runBytewise(t *testing.T, sc script) {
 			}
 			in := parseInput(t, sc.cfg.Transport, text)
 			// The bytes of a TLS handshake belong to crypto/tls.
-			if strings.HasPrefix(text, "whole ") || w == whole || in.On != Data || sc.cfg.BOSH || len(in.Bytes) > 0 && in.Bytes[0] == tlsRecord {
+			if strings.HasPrefix(text, "whole ") || w == whole || in.On != Data || sc.cfg.Transport == BOSH || len(in.Bytes) > 0 && in.Bytes[0] == tlsRecord {
 				w.carryOut(t, s.Handle(in))
 				continue
 			}

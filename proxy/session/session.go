@@ -93,8 +93,6 @@ type Config struct {
 	ByTo bool
 	// Domain is the name of the upstream, used where the client names none.
 	Domain string
-	// BOSH says that the session is one of XEP-0124: see bosh.go.
-	BOSH bool
 	// Lead finds the address at which the client reaches what a server over
 	// BOSH names (see-other-uri) through the proxy; an error when there is
 	// none. If nil such targets are left as they are.
@@ -326,7 +324,7 @@ func New(cfg Config) *Session {
 		s.ws.cs.in.Client = true
 		s.cs.dec.Bare, s.sc.dec.Bare = true, true
 	}
-	if cfg.BOSH {
+	if cfg.Transport == BOSH {
 		s.bosh = &bosh{accounts: len(cfg.Accounts) > 0}
 		s.cs.dec.BOSH, s.sc.dec.BOSH = true, true
 		s.cfg.ClientTLS, s.cfg.ServerTLS, s.cfg.Accounts, s.cfg.Compression = Mirror, Mirror, nil, ""
