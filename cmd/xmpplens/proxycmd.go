@@ -14,7 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/xmpplens/xmpplens/decode/stanza"
 	"github.com/xmpplens/xmpplens/proxy"
 	"github.com/xmpplens/xmpplens/proxy/session"
 )
@@ -34,8 +33,8 @@ type proxyCmd struct {
 	ClientTLSMax string        `name:"client-tls-max" enum:"1.2,1.3," default:"" placeholder:"1.2|1.3" help:"Highest TLS version with the client."`
 	ServerTLSMax string        `name:"server-tls-max" enum:"1.2,1.3," default:"" placeholder:"1.2|1.3" help:"Highest TLS version with the server."`
 	Mechanisms   []string      `placeholder:"LIST" help:"SASL mechanisms that the client is offered, as far as the server has them."`
-	Account      string        `placeholder:"JID" help:"Log in on each leg by itself for this account, whose password is in --password-file."`
-	PasswordFile string        `placeholder:"FILE" type:"path" help:"The password of --account, or lines of address and password for several accounts."`
+	Account      []string      `sep:"none" placeholder:"JID" help:"Log in on each leg by itself for this account, whose password is in --password-file; may be given several times."`
+	PasswordFile []string      `sep:"none" placeholder:"FILE" type:"path" help:"The password of --account, in the same order; or lines of address and password for several accounts."`
 	Tap          bool          `help:"Alter nothing, end no TLS: read along with the secrets of --keylog."`
 	Keylog       string        `placeholder:"FILE" type:"path" help:"The file that the client (or the server) writes its TLS secrets to, see SSLKEYLOGFILE; it may grow meanwhile."`
 	Compression  string        `enum:"strip,inflate" default:"strip" placeholder:"strip|inflate" help:"Stream compression (XEP-0138): strip takes it out of the offer, inflate passes it on and reads it."`
@@ -60,6 +59,10 @@ func (proxyCmd) Examples() string {
                                                            several domains, by the one that the client asks for
   xmpplens proxy --kind=s2s --server-ca ca.pem --target a.example=10.0.0.1:5269 --target b.example=10.0.0.2:5269
                                                            two servers that find each other at the proxy
+  xmpplens proxy --account=me@example.org --password-file=pw example.org
+                                                           logins that are bound to the TLS channel, on each leg
+  xmpplens proxy --cert=server.pem --key=server.key example.org
+                                                           the same certificate on both legs (tls-server-end-point)
   xmpplens proxy --mechanisms=PLAIN example.org            for clients that insist on channel binding
   xmpplens proxy --listen-socks=127.0.0.1:1080             any domain, for clients with a setting for a SOCKS5 proxy
   xmpplens proxy --compression=inflate localhost:5222      stream compression is passed on and read
@@ -276,50 +279,6 @@ func authorities(file string) (*x509.CertPool, error) {
 		return nil, fmt.Errorf("--server-ca: %w", err)
 	}
 	return pool, nil
-}
-
-// accounts reads the passwords of --password-file.
-func (c *proxyCmd) accounts() (map[string]string, error) {
-	if c.PasswordFile == "" {
-		if c.Account != "" {
-			return nil, errors.New("--account needs --password-file: a password has no place on the command line")
-		}
-		return nil, nil
-	}
-	b, err := os.ReadFile(c.PasswordFile)
-	if err != nil {
-		return nil, fmt.Errorf("--password-file: %w", err)
-	}
-	out := make(map[string]string)
-	add := func(jid, password string) error {
-		j, err := stanza.ParseJID(jid)
-		if err != nil || j.Local == "" {
-			return fmt.Errorf("%q is no address of an account", jid)
-		}
-		out[j.Bare().String()] = password
-		return nil
-	}
-	if c.Account != "" {
-		password, _, _ := strings.Cut(string(b), "\n")
-		if err := add(c.Account, strings.TrimSuffix(password, "\r")); err != nil {
-			return nil, fmt.Errorf("--account: %w", err)
-		}
-		return out, nil
-	}
-	for i, line := range strings.Split(string(b), "\n") {
-		line = strings.TrimSuffix(line, "\r")
-		if strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		jid, password, ok := strings.Cut(line, " ")
-		if !ok {
-			return nil, fmt.Errorf("--password-file: line %d of %s has no address and password with a blank between them; with --account the file holds one password", i+1, c.PasswordFile)
-		}
-		if err := add(jid, password); err != nil {
-			return nil, fmt.Errorf("--password-file: line %d of %s: %w", i+1, c.PasswordFile, err)
-		}
-	}
-	return out, nil
 }
 
 // interruptible returns a context that the first SIGINT or SIGTERM ends; the

@@ -98,9 +98,16 @@ func (s *Session) unopened(frame decode.Kind) {
 
 // abandon records that what waited for the server is not sent.
 func (s *Session) abandon() {
-	if n := len(s.waiting); n > 0 {
-		s.waiting, s.delayed = nil, false
-		s.edit(record.CS, s.waitAt, n, nil, noServer)
+	if len(s.waiting) == 0 {
+		return
+	}
+	s.waiting, s.delayed = nil, false
+	at := s.waitAt
+	for _, g := range append(s.gaps, gap{s.waitEnd, s.waitEnd}) {
+		if n := int(g.from - at); n > 0 {
+			s.edit(record.CS, at, n, nil, noServer)
+		}
+		at = max(at, g.to)
 	}
 }
 
@@ -210,6 +217,9 @@ func (s *Session) secured(l Leg, t TLS) {
 	h.dec.Reset(h.off)
 	s.decl[l] = nil
 	s.bindings[l] = t.Bindings
+	if a, b := s.bindings[Client][endPoint], s.bindings[Server][endPoint]; s.cfg.OwnCertificate && a != nil && b != nil && string(a) != string(b) {
+		s.note("warning", fmt.Sprintf("--cert is not the certificate that the server shows (%s: %s, the server's is %s): a login that is bound to it must fail", endPoint, short(a), short(b)), "take the certificate that the server uses for "+s.domain())
+	}
 	if l == Server {
 		s.version = t.Version
 	}
@@ -322,11 +332,26 @@ func (s *Session) end() {
 		s.by = "proxy"
 	}
 	s.abandon()
+	s.cutShort()
 	if s.holding {
 		s.decide("dropped", nil, "the session ended during the handshake with the server")
 	}
 	s.notes = append(s.notes, record.Event{E: record.EventClose, By: s.by, Error: s.cause, Why: strings.Join(s.manner, "; ")})
 	s.do(Effect{Do: Close})
+}
+
+// cutShort records that what is not complete is not sent: frames are sent whole
+// while the session is armed. (What other transports hold, they release.)
+func (s *Session) cutShort() {
+	if s.ws != nil {
+		return
+	}
+	for _, d := range []record.Dir{record.CS, record.SC} {
+		h := s.half(d)
+		if n := len(h.dec.Unread()); s.armed && n > 0 {
+			s.edit(d, h.off-int64(n), n, nil, "the session ended in the middle of it")
+		}
+	}
 }
 
 func (s *Session) writeFailed(l Leg, err error) {

@@ -95,11 +95,11 @@ func (s *Session) changeFeatures(f decode.Frame) ([]byte, string) {
 		x.whys = append(x.whys, "starttls added: the client leg is secured by the proxy")
 	}
 	if len(x.names) > 0 {
-		x.whys = append(x.whys, strings.Join(x.names, ", ")+" removed: bound to the TLS channel, which ends at the proxy (RFC 5802 §6)")
+		x.whys = append(x.whys, strings.Join(unique(x.names), ", ")+" removed: bound to the TLS channel, which ends at the proxy (RFC 5802 §6)")
 		s.login.stripped = true
 	}
 	if len(x.other) > 0 {
-		x.whys = append(x.whys, strings.Join(x.other, ", ")+" removed: not in --mechanisms="+strings.Join(s.cfg.Mechanisms, ","))
+		x.whys = append(x.whys, strings.Join(unique(x.other), ", ")+" removed: not in --mechanisms="+strings.Join(s.cfg.Mechanisms, ","))
 	}
 	if x.left == 0 && len(x.names)+len(x.other) > 0 {
 		s.noneLeft(&x)

@@ -108,15 +108,6 @@ func (l *login) fromServer(s *Session, f decode.Frame) {
 // nameBinding says what a login was bound to, which is not what its receiver
 // expects.
 func (s *Session) nameBinding(kind string, data []byte) string {
-	short := func(b []byte) string {
-		if len(b) == 0 {
-			return "none"
-		}
-		if len(b) > 8 {
-			return hex.EncodeToString(b[:8]) + "…"
-		}
-		return hex.EncodeToString(b)
-	}
 	front, back := s.bindings[Client][kind], s.bindings[Server][kind]
 	what := "its TLS channel"
 	if kind == endPoint {
@@ -129,6 +120,17 @@ func (s *Session) nameBinding(kind string, data []byte) string {
 		return fmt.Sprintf("the client bound to its TLS channel with the proxy (%s %s); the server expects its own channel with the proxy (%s)", kind, short(data), short(back))
 	}
 	return fmt.Sprintf("the client bound to something else than %s on either leg: %s %s, the client leg has %s, the server leg %s", what, kind, short(data), short(front), short(back))
+}
+
+// short is a channel binding as people compare it.
+func short(b []byte) string {
+	switch {
+	case len(b) == 0:
+		return "none"
+	case len(b) > 8:
+		return hex.EncodeToString(b[:8]) + "…"
+	}
+	return hex.EncodeToString(b)
 }
 
 // resumed goes over to passing bytes on where a login ended with the resumption

@@ -142,8 +142,12 @@ func (s *Session) drain(d record.Dir) {
 func (s *Session) forward(d record.Dir, f decode.Frame) {
 	if d == record.CS && (!s.begun || s.waitServer && !(s.ownServer && !s.opened)) {
 		if len(s.waiting) == 0 {
-			s.waitAt = f.Offset
+			s.waitAt, s.waitEnd, s.gaps = f.Offset, f.Offset, nil
 		}
+		if f.Offset > s.waitEnd {
+			s.gaps = append(s.gaps, gap{s.waitEnd, f.Offset})
+		}
+		s.waitEnd = f.Offset + int64(len(f.Raw))
 		if s.opened && !s.delayed {
 			// What the proxy itself still has to say on the server leg
 			// goes first.

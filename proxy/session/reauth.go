@@ -63,8 +63,8 @@ func (s *Session) mayKnow() bool {
 
 // reauthenticates takes over a login of the client whose password is known.
 func (s *Session) reauthenticates(f decode.Frame) bool {
-	if len(s.cfg.Accounts) == 0 {
-		return false
+	if len(s.cfg.Accounts) == 0 || !s.offered[Server].SASL {
+		return false // where the server has said nothing yet, what the client says waits
 	}
 	m, ok := readSASL(f)
 	if !ok || !m.begins() || m.data == nil {

@@ -234,6 +234,9 @@ type half struct {
 	effects [2]Effect
 }
 
+// A gap is a part of the received stream.
+type gap struct{ from, to int64 }
+
 // A Session is one proxied connection. It is not safe for concurrent use; its
 // shell serialises Handle.
 type Session struct {
@@ -280,7 +283,9 @@ type Session struct {
 	proceedAt    int64
 	holding      bool   // proceed waits for its verdict
 	waiting      []byte // CS bytes held while waitServer or not connected
-	waitAt       int64  // their offset
+	waitAt       int64  // offset of the first
+	waitEnd      int64  // where the last ends
+	gaps         []gap  // between them, where frames were not to be sent
 	delayed      bool   // they are recorded as held
 	headerEnd    int64  // offset behind the client's latest header
 	login        login

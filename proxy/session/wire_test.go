@@ -97,9 +97,16 @@ func (w *wire) applied(d record.Dir) []byte {
 func (w *wire) compare(t *testing.T) {
 	t.Helper()
 	for _, d := range []record.Dir{record.CS, record.SC} {
-		if got, want := w.said(into(d)), w.applied(d); string(got) != string(want) {
-			t.Errorf("%s: sent\n  %q\nbut the log says\n  %q", d, got, want)
+		got, want := w.said(into(d)), w.applied(d)
+		if string(got) == string(want) {
+			continue
 		}
+		same := 0
+		for same < min(len(got), len(want)) && got[same] == want[same] {
+			same++
+		}
+		from := max(0, same-200)
+		t.Errorf("%s: from %d on %d bytes were sent, the log says %d:\n  %.600q\n  %.600q", d, same, len(got), len(want), got[from:], want[from:])
 	}
 }
 
