@@ -264,19 +264,21 @@ func TestOwnCertificate(t *testing.T) {
 		}
 	}
 	// Another certificate than the server's.
-	leaf, err := ca.Leaf("other.example")
+	other := proxytest.NewCA(t)
+	leaf, err := other.Leaf(capulet)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cert, key = pemFiles(t, *leaf)
 	p := startProxy(t, "--cert", cert, "--key", key, "--server-ca", ca.File, server.Addr)
-	p.wait("clients at", p.err.String)
 	w := p.way(proxytest.Way{Mechanism: "SCRAM-SHA-256-PLUS", Binding: "tls-server-end-point"})
-	w.Roots = ca.Pool()
+	w.Roots = other.Pool()
 	if _, err := proxytest.Connect(w); err == nil {
 		t.Error("logged in")
 	}
 	p.wait("--cert is not the certificate that the server shows", p.out.String)
+	p.wait("the login failed because of the proxy: the client bound to the certificate that it saw, which is the proxy's", p.out.String)
+	p.stop()
 }
 
 // pemFiles writes a certificate with its key as --cert and --key want them.

@@ -21,8 +21,8 @@ func (c *proxyCmd) tap(p *proxy.Proxy) (errs []error) {
 		given     bool
 		name, why string
 	}{
-		{c.Account != "", "--account", alters},
-		{c.Account == "" && c.PasswordFile != "", "--password-file", alters},
+		{len(c.Account) > 0, "--account", alters},
+		{len(c.Account) == 0 && len(c.PasswordFile) > 0, "--password-file", alters},
 		{len(c.Mechanisms) > 0, "--mechanisms", alters},
 		{c.Compression != "strip", "--compression=" + c.Compression, alters},
 		{c.Cert != "" || c.Key != "", "--cert and --key", ends},

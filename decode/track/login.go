@@ -31,6 +31,9 @@ type Auth struct {
 	Offers     string // the server's hash of what it offered, base64 (XEP-0474)
 	Result     string // "", success, or the failure's condition
 	Offered    []string
+	// Server is the login on the server leg, where the proxy does it itself;
+	// nil where there is but one.
+	Server *Auth
 
 	open   bool // asked and not answered
 	tapped bool // TLS goes from client to server: the channel is the same for both
@@ -59,6 +62,17 @@ func (c *Conn) features(in Frame, root *stanza.Node) {
 	if offer != nil {
 		c.offer = offer
 	}
+	if o := stanza.ReadOffer(root); o.SASL {
+		if !in.Injected {
+			c.offered = o
+		}
+		if sent := in.sent(); sent != nil {
+			o = stanza.ReadOffer(sent)
+		}
+		if !in.Edited || len(in.Sent) > 0 {
+			c.shown = o
+		}
+	}
 	if c.Login.Result == "success" && c.phase == PhaseSASL && !c.fed.on {
 		c.enter(PhaseBind, in.At)
 	}
@@ -76,6 +90,7 @@ func (c *Conn) login(in Frame, root *stanza.Node, f *Facts) {
 			text = i.Text
 		}
 		l.read(text, true)
+		l.relayed(in, c.offer)
 		c.detail(l.words())
 		if !c.secure[0] && !c.secure[1] {
 			severity := Warning
@@ -86,6 +101,7 @@ func (c *Conn) login(in Frame, root *stanza.Node, f *Facts) {
 		}
 	case "challenge":
 		l.read(root.Text, false)
+		c.offerHash(in, root, f)
 		c.detail(l.words())
 		f.relate(Login, l.n)
 	case "response":
@@ -125,7 +141,17 @@ func (c *Conn) login(in Frame, root *stanza.Node, f *Facts) {
 			c.external(in, f, false)
 			break
 		}
-		text, ref := l.diagnose(in.Stanza.Error)
+		var text, ref string
+		switch {
+		case in.Injected:
+			text, ref = "the proxy refused the login: "+in.Why, "RFC 6120 §6.5"
+		case in.Edited && len(in.Sent) == 0: // the answer to an abort of the proxy's own
+			return
+		case l.Server != nil:
+			text, ref = l.diagnoseServer(in.Stanza.Error)
+		default:
+			text, ref = l.diagnose(in.Stanza.Error)
+		}
 		f.find(Error, "login-failed", text, ref)
 	}
 }
@@ -144,6 +170,9 @@ func (l *Auth) words() string {
 		w += ", would bind to the channel"
 	case "p":
 		w += ", bound with " + l.Binding
+	}
+	if l.Server != nil {
+		w += "; with the server " + l.Server.words()
 	}
 	return w
 }
@@ -204,7 +233,7 @@ func (l *Auth) diagnose(e *stanza.Error) (text, ref string) {
 		said = fmt.Sprintf(" (the server says %q)", e.Text)
 	}
 	binds := slices.ContainsFunc(l.Offered, func(m string) bool { return strings.HasSuffix(m, "-PLUS") })
-	const out = "; offer what is not bound with --mechanisms=PLAIN, where the server allows it"
+	const out = "; give the account's password with --account, leave TLS alone with --tap, or offer what is not bound with --mechanisms=PLAIN, where the server allows it"
 	switch {
 	case l.tapped && l.GS2 == "p" && l.Result == "not-authorized":
 		return fmt.Sprintf("wrong password, or a binding mismatch: %s is bound to the TLS channel with %s. The channel is the same for client and server here, TLS goes through untouched; when the password is right, one of them computes the binding wrongly%s", l.Mechanism, cmp.Or(l.Binding, "channel binding"), said), "RFC 5802 §6"

@@ -101,6 +101,42 @@ func (t *Tracker) management(c *Conn, in Frame, root *stanza.Node, f *Facts) {
 	}
 }
 
+// inline follows what a SASL2 login does of it by the way (XEP-0198 §9).
+func (t *Tracker) inline(c *Conn, in Frame, root *stanza.Node, f *Facts) {
+	switch {
+	case root.NS != nsSASL2:
+	case root.Name == "authenticate":
+		if r := root.Child("", "resume"); r != nil && isSM(r.NS) {
+			t.management(c, in, r, f)
+		} else if e := root.Child("", "bind").Child("", "enable"); e != nil && isSM(e.NS) {
+			t.management(c, in, e, f)
+		}
+	case root.Name == "success":
+		if r := root.Child(nsSM3, "resumed"); r != nil {
+			t.resumed(c, in, r, f)
+			c.SM = "resumed"
+			c.enter(PhaseOnline, in.At)
+			return
+		}
+		if r := root.Child(nsSM3, "failed"); r != nil {
+			why := "no reason"
+			if len(r.Children) > 0 {
+				why = r.Children[0].Name
+			}
+			f.find(Note, "sm-resume-refused", "the session cannot be resumed: "+why+"; what was not acknowledged may be lost", "XEP-0198 §9.2")
+			if h, ok := parseH(r); ok && c.manage != nil {
+				c.manage.sides[CS].acknowledge(h, f)
+			}
+			c.manage = nil
+		}
+		if e := root.Child("", "bound").Child("", "enabled"); e != nil && isSM(e.NS) {
+			t.management(c, in, e, f)
+		}
+	}
+}
+
+func isSM(ns string) bool { return ns == nsSM3 || ns == nsSM2 }
+
 // resumed says what each side had handled and what therefore comes again.
 func (t *Tracker) resumed(c *Conn, in Frame, root *stanza.Node, f *Facts) {
 	m := t.sm[root.Attr("previd")]

@@ -74,6 +74,9 @@ type Frame struct {
 	Frame    decode.Frame
 	Stanza   *stanza.Stanza
 	Injected bool
+	Edited   bool   // Sent went to the other leg instead of the frame
+	Sent     []byte // empty when nothing did
+	Why      string // who injected or edited it gave this reason
 }
 
 // Facts are what the Tracker found out about an entry.
@@ -145,7 +148,9 @@ type Conn struct {
 	asked    bool    // STARTTLS was asked and not answered
 	headers  [2]int
 	ended    [2]bool
-	offer    []string // SASL mechanisms that the server offered last
+	offer    []string     // SASL mechanisms that the server offered last
+	offered  stanza.Offer // the same with what else it said of the login
+	shown    stanza.Offer // what the client got of it
 	ledger   ledger
 	manage   *management
 	limits   limits
@@ -385,6 +390,7 @@ func (t *Tracker) nonza(c *Conn, in Frame, f *Facts) {
 		}
 	case nsSASL, nsSASL2:
 		c.login(in, root, f)
+		t.inline(c, in, root, f)
 	case nsSM3, nsSM2:
 		t.management(c, in, root, f)
 	case nsDialback:

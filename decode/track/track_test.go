@@ -26,7 +26,7 @@ const (
 )
 
 // script plays lines on a tracker. A line begins with CS or SC and has XML
-// behind it, or is one of "open", "secure client", "close"; a number in front
+// behind it, with " => " in front of what was sent instead, or is one of "open", "secure client", "close"; a number in front
 // is the connection. Each line takes a second.
 type script struct {
 	t     Tracker
@@ -84,10 +84,11 @@ func (s *script) play(lines ...string) *script {
 				dec = &decode.Decoder{MaxFrame: 1 << 20, BOSH: true}
 				s.decs[key] = dec
 			}
+			rest, sent, edited := strings.Cut(rest, " => ")
 			dec.Write([]byte(rest))
 			for f, ok := dec.Next(); ok; f, ok = dec.Next() {
 				st := stanza.Parse(f)
-				s.add(string(f.Raw), s.t.Frame(Frame{Conn: id, Dir: dir, N: s.n + 1, At: s.at, Frame: f, Stanza: &st}))
+				s.add(string(f.Raw), s.t.Frame(Frame{Conn: id, Dir: dir, N: s.n + 1, At: s.at, Frame: f, Stanza: &st, Edited: edited, Sent: []byte(sent)}))
 			}
 		default:
 			panic(l)

@@ -119,6 +119,9 @@ func (s *Session) trustHint(err error) string {
 	if !isAlert(err) {
 		return "look into the client's own log; when it pins certificates (DANE, POSH) no private authority will do"
 	}
+	if s.cfg.OwnCertificate {
+		return "the client does not accept the certificate of --cert: is its chain complete, and is it for " + s.domain() + "?"
+	}
 	ca := s.cfg.CA
 	if ca == "" {
 		ca = "the proxy's certificate authority"
