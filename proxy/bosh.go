@@ -98,7 +98,11 @@ func (b *boshFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	defer s.leave(me)
 
-	resp, err := b.send(s, r, me, out.Bytes(), rest)
+	length := int64(-1) // of what goes in pieces, where it is known
+	if encoding == "" {
+		length = r.ContentLength
+	}
+	resp, err := b.send(s, r, me, out.Bytes(), rest, length)
 	switch {
 	case err == nil:
 		defer resp.Body.Close()
@@ -255,7 +259,7 @@ func (s *boshSession) packing(r *http.Request, encoding string) {
 }
 
 // send passes a request on and returns the answer.
-func (b *boshFront) send(s *boshSession, r *http.Request, me *waiter, body []byte, rest io.Reader) (*http.Response, error) {
+func (b *boshFront) send(s *boshSession, r *http.Request, me *waiter, body []byte, rest io.Reader, length int64) (*http.Response, error) {
 	u := b.f.p.Upstream.origin()
 	u.Path, u.RawPath, u.RawQuery = r.URL.Path, r.URL.RawPath, r.URL.RawQuery
 	var content io.Reader = bytes.NewReader(body)
@@ -265,6 +269,9 @@ func (b *boshFront) send(s *boshSession, r *http.Request, me *waiter, body []byt
 	out, err := http.NewRequestWithContext(r.Context(), http.MethodPost, u.String(), content)
 	if err != nil {
 		return nil, err
+	}
+	if rest != nil {
+		out.ContentLength = length // servers do not like chunks (XEP-0124 §5)
 	}
 	out.Header = passedOn(r.Header)
 	out.Header.Del("Accept-Encoding")
@@ -354,8 +361,11 @@ func (s *boshSession) answer(w http.ResponseWriter, me *waiter, resp *http.Respo
 	s.mu.Unlock()
 	s.settle()
 	flush := http.NewResponseController(w).Flush
-	if rest == nil {
+	switch {
+	case rest == nil:
 		header.Set("Content-Length", fmt.Sprint(out.Len()))
+	case encoding == "" && resp.ContentLength > 0:
+		header.Set("Content-Length", fmt.Sprint(resp.ContentLength))
 	}
 	w.WriteHeader(http.StatusOK)
 	w.Write(out.Bytes())

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"compress/zlib"
@@ -8,6 +9,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -307,6 +309,9 @@ func TestBOSHGivenUp(t *testing.T) {
 func TestBOSHLarge(t *testing.T) {
 	big := strings.Repeat("0123456789abcdef", boshBody/16+10_000)
 	m := newManager(t, func(w http.ResponseWriter, r *http.Request, body string) {
+		if r.ContentLength != int64(len(body)) {
+			t.Errorf("the request comes in chunks")
+		}
 		io.WriteString(w, strings.Replace(body, "rid=", "x=", 1))
 	})
 	m.Start()
@@ -329,6 +334,40 @@ func TestBOSHLarge(t *testing.T) {
 	}
 	if cs != body || len(sc) != len(body)-2 {
 		t.Errorf("recorded %d and %d bytes of %d", len(cs), len(sc), len(body))
+	}
+}
+
+// Requests that come one behind the other on one connection, without waiting for
+// answers, are answered in their order.
+func TestBOSHPipelined(t *testing.T) {
+	m := newManager(t, func(w http.ResponseWriter, r *http.Request, body string) {
+		_, rid, _ := strings.Cut(body, "rid='")
+		io.WriteString(w, "<body "+bindNS+" ack='"+rid[:2]+"'/>")
+	})
+	m.Start()
+	addr, _, end := startFront(t, m.URL, nil)
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for rid := range 3 {
+		body := empty(11 + rid)
+		fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	}
+	in := bufio.NewReader(c)
+	for rid := range 3 {
+		resp, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := io.ReadAll(resp.Body)
+		if want := fmt.Sprintf("ack='%d'", 11+rid); !strings.Contains(string(b), want) {
+			t.Errorf("answer %d is %s", rid, b)
+		}
+	}
+	if got := story(end()); got != "open, data CS 11, data SC 11, data CS 12, data SC 12, data CS 13, data SC 13, close proxy" {
+		t.Errorf("recorded %s", got)
 	}
 }
 

@@ -48,6 +48,37 @@ func TestBOSH(t *testing.T) {
 	}
 }
 
+// A poll that waits is answered when there is something to tell, and nothing cuts
+// it before.
+func TestBOSHPoll(t *testing.T) {
+	ca := proxytest.NewCA(t)
+	prosody := proxytest.StartProsody(t, ca, host)
+	prosody.Register(t, "juliet", host, "capulet")
+	prosody.Register(t, "romeo", host, "montague")
+	p := startProxy(t, "--format=line", "--all", "http://"+prosody.HTTP+"/http-bind")
+	done := make(chan string, 1)
+	go func() { // ends with the client
+		out, err := proxytest.Strophe(t, "", "http://localhost:"+portOf(p.addr)+"/http-bind", "juliet@localhost/balcony", "capulet", "")
+		if err != nil {
+			out = err.Error() + ": " + out
+		}
+		done <- out
+	}()
+	p.wait("presence available from", p.out.String)
+	p.wait("→ BOSH poll", p.out.String)
+	proxytest.GoSendxmpp(t, ca.File, prosody.Addr, "romeo@localhost", "montague", "juliet@localhost", "O speak again, bright angel!")
+	if out := <-done; !strings.Contains(out, "got O speak again, bright angel!") {
+		t.Fatal(out)
+	}
+	p.stop()
+	if s := p.show(); !strings.Contains(s, `"O speak again, bright angel!"`) || !strings.Contains(s, "connection 1 closed by the client") || strings.Contains(s, "connection 2") {
+		t.Errorf("%s", s)
+	}
+	if out, err := xmpplens(t, "check", "--severity=error", p.file).CombinedOutput(); err != nil {
+		t.Errorf("check: %v: %s", err, out)
+	}
+}
+
 // overBOSH checks that a recording shows one whole session.
 func overBOSH(t *testing.T, p *program) {
 	t.Helper()

@@ -11,8 +11,8 @@ import (
 var strophe []byte
 
 // Strophe runs strophe.js in Node.js at the URL of a BOSH endpoint: it logs in,
-// sends text to its own address, waits for it and logs out. It returns what it
-// printed, "online …" and "got …" among it.
+// sends text to its own address if there is any, waits for a message and logs
+// out. It returns what it printed, "online …" and "got …" among it.
 func Strophe(t testing.TB, ca, service, jid, password, text string) (string, error) {
 	t.Helper()
 	return Node(t, ca, strophe, []string{"strophe.js", "jsdom"}, service, jid, password, text)

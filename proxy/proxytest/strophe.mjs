@@ -1,5 +1,5 @@
-// A client over BOSH: it logs in, sends text to its own address, waits for it
-// and logs out.
+// A client over BOSH: it logs in, sends text to its own address if there is any,
+// waits for a message and logs out.
 import { JSDOM } from "jsdom";
 
 const [service, jid, password, text] = process.argv.slice(2);
@@ -22,7 +22,7 @@ connection.connect(jid, password, (status, condition) => {
     case Strophe.Status.CONNECTED:
       console.log(`online ${connection.jid}`);
       connection.send($pres());
-      connection.send($msg({ to: connection.jid, type: "chat" }).c("body").t(text));
+      if (text) connection.send($msg({ to: connection.jid, type: "chat" }).c("body").t(text));
       break;
     case Strophe.Status.CONNFAIL:
     case Strophe.Status.AUTHFAIL:
