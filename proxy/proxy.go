@@ -11,6 +11,9 @@
 // Each connection has two goroutines, clientToServer and serverToClient, which
 // read one leg each and do everything that follows from it. An idle connection
 // holds no buffer. A blocked write is the backpressure: nothing is queued.
+//
+// Over BOSH a session is not tied to connections: each request of it is a handler
+// of net/http, see bosh.go.
 package proxy
 
 import (

@@ -63,6 +63,8 @@ func (proxyCmd) Examples() string {
                                                            logins that are bound to the TLS channel, on each leg
   xmpplens proxy --cert=server.pem --key=server.key example.org
                                                            the same certificate on both legs (tls-server-end-point)
+  xmpplens proxy -l 127.0.0.1:8080 https://chat.example.org/http-bind
+                                                           BOSH: a web client then uses http://127.0.0.1:8080/http-bind
   xmpplens proxy --mechanisms=PLAIN example.org            for clients that insist on channel binding
   xmpplens proxy --listen-socks=127.0.0.1:1080             any domain, for clients with a setting for a SOCKS5 proxy
   xmpplens proxy --compression=inflate localhost:5222      stream compression is passed on and read

@@ -14,6 +14,8 @@
 // frame, because features are edited and TLS is terminated in between; from
 // then on each chunk is sent on as it came and the decoder only keeps step, to
 // know the boundaries and to notice the frames that lead a client elsewhere.
+// Over BOSH there are no chunks but the bodies of requests and answers, all of
+// which are handled frame by frame: see bosh.go.
 //
 // Every change that the session makes by itself is an event of the recording
 // with its reason: the data of a direction with edits and verdicts applied and
