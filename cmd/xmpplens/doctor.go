@@ -243,6 +243,7 @@ func (d *diagnosis) advise(w io.Writer, out func(mark, format string, args ...an
 	} else {
 		out("✗", "re-authenticate: no SCRAM mechanism is offered")
 	}
+	out("✓", "tap: --tap --keylog=FILE alters nothing, for clients (or a server) that write their TLS secrets to SSLKEYLOGFILE")
 	if slices.Contains(d.bindings, "tls-server-end-point") {
 		out("✓", "with the server's own certificate: --cert=FILE --key=FILE, for clients that bind with tls-server-end-point")
 	}

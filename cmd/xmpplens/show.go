@@ -51,8 +51,13 @@ func (c *showCmd) Run(s *streams) error {
 		if c.Follow {
 			return usagef("give the key log to xmpplens proxy --tap while it records", "--follow and --keylog do not go together")
 		}
-		if p.derive, err = decryption(context.Background(), c.File, c.Keylog); err != nil {
+		later, err := decryption(context.Background(), c.File, c.Keylog)
+		if err != nil {
 			return err
+		}
+		p.derive = later
+		if later.Conns == 0 {
+			s.say("xmpplens: there are no TLS records in %s: only xmpplens proxy --tap makes them", c.File)
 		}
 	}
 	r, err := record.Open(c.File)

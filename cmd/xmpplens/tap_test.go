@@ -220,3 +220,49 @@ func TestTapWrongPassword(t *testing.T) {
 		t.Error(fmt.Sprint("interception is blamed: ", text))
 	}
 }
+
+// TestImportRefuses is what cannot be imported.
+func TestImportRefuses(t *testing.T) {
+	dir := t.TempDir()
+	const empty = `{"xmpplens":1,"time":"2026-11-25T10:00:00Z","tool":"x"}` + "\n"
+	keys := filepath.Join(dir, "keys.log")
+	if err := os.WriteFile(keys, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for content, want := range map[string]string{
+		"\x0a\x0d\x0d\x0a\x1c\x00": "is a pcapng capture",
+		"\xd4\xc3\xb2\xa1\x02\x00": "is a pcap capture",
+		"\x28\xb5\x2f\xfd":         "compressed with zstd",
+		"":                         "cannot be read",
+		"CLIENT_RANDOM":            "neither a recording nor a capture",
+		empty:                      "there are no TLS records",
+	} {
+		file := filepath.Join(dir, "input")
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cmd := xmpplens(t, "import", file, "--keylog", keys, "-w", filepath.Join(dir, "out.jsonl"))
+		out, _ := cmd.CombinedOutput()
+		if s := string(out); !strings.Contains(s, want) || !strings.Contains(s, "hint: ") || cmd.ProcessState.ExitCode() != 2 {
+			t.Errorf("%q: exit code %d, %s", content, cmd.ProcessState.ExitCode(), s)
+		}
+	}
+	file := filepath.Join(dir, "input")
+	if err := os.WriteFile(file, []byte(empty), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		want string
+		args []string
+	}{
+		{"--keylog is missing", []string{"import", file, "-w", file + ".out"}},
+		{"does not exist", []string{"import", file, "--keylog", keys + "x", "-w", file + ".out"}},
+		{"--follow and --keylog do not go together", []string{"show", "-F", "--keylog", keys, file}},
+	} {
+		cmd := xmpplens(t, c.args...)
+		out, _ := cmd.CombinedOutput()
+		if !strings.Contains(string(out), c.want) || cmd.ProcessState.ExitCode() != 2 {
+			t.Errorf("%v: exit code %d, %s", c.args, cmd.ProcessState.ExitCode(), out)
+		}
+	}
+}

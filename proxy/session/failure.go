@@ -117,7 +117,7 @@ func (s *Session) tlsFailed(in Input) {
 // trustHint is the way out when a client does not like the certificate.
 func (s *Session) trustHint(err error) string {
 	if !isAlert(err) {
-		return "look into the client's own log; when it pins certificates (DANE, POSH) no private authority will do"
+		return "look into the client's own log; when it pins certificates (DANE, POSH) no private authority will do, but --tap --keylog=FILE reads along without one"
 	}
 	if s.cfg.OwnCertificate {
 		return "the client does not accept the certificate of --cert: is its chain complete, and is it for " + s.domain() + "?"
@@ -126,7 +126,7 @@ func (s *Session) trustHint(err error) string {
 	if ca == "" {
 		ca = "the proxy's certificate authority"
 	}
-	return "make the client trust " + ca + " (xmpplens ca tells how); a client that pins its server's certificate accepts no other authority"
+	return "make the client trust " + ca + " (xmpplens ca tells how); a client that pins its server's certificate accepts no other authority: read along with --tap --keylog=FILE"
 }
 
 // isAlert tells an error that the peer sent as a TLS alert.

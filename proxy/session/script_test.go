@@ -65,6 +65,8 @@ func readScript(t *testing.T, path string) script {
 					sc.cfg.Secret = v
 				case "insecure":
 					sc.cfg.Insecure = true
+				case "tap":
+					sc.cfg.Tap = true
 				case "by-to":
 					sc.cfg.ByTo = true
 				case "compression":
@@ -177,6 +179,8 @@ func parseInput(t *testing.T, transport Transport, s string) Input {
 		return in
 	case "write-failed":
 		return Input{On: WriteFailed, Leg: which, Err: errors.New("broken pipe")}
+	case "untapped":
+		return Input{On: Untapped, Manner: strings.Split(rest, ", ")}
 	case "shutdown":
 		return Input{On: Shutdown}
 	}
@@ -242,6 +246,8 @@ func show(transport Transport, effects []Effect) []string {
 					say("log open %s %s %s %s", ev.Kind, ev.Client, ev.Server, ev.Transport)
 				case record.EventData:
 					say("log data %s%s %s", ev.D, number(ev), escape(ev.Data))
+				case record.EventTLS:
+					say("log tls %s %s", ev.D, escape(ev.Data))
 				case record.EventEdit:
 					say("log edit %s %d+%d %s (%s)", ev.D, ev.O, ev.N, escape(ev.Data), ev.Why)
 				case record.EventVerdict:
@@ -298,6 +304,8 @@ func show(transport Transport, effects []Effect) []string {
 			say("close")
 		case Compress:
 			say("compress %s %s", e.Leg, escape(e.Unread))
+		case Tap:
+			say("tap %s %s", e.Leg, escape(e.Bytes))
 		case Redirect:
 			say("redirect %s", e.Name)
 		case Upgrade:

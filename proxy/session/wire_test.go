@@ -56,7 +56,7 @@ func (w *wire) applied(d record.Dir) []byte {
 	held := make(map[int64]int64)
 	for i, ev := range w.log[d] {
 		switch ev.E {
-		case record.EventData:
+		case record.EventData, record.EventTLS:
 			data = append(data, ev.Data...)
 		case record.EventHold:
 			held[ev.O] = ev.N
