@@ -106,7 +106,11 @@ func (p *Proxy) leaf(domain string) *tls.Certificate {
 	if p.CA == nil {
 		return nil
 	}
-	leaf, err := p.CA.Leaf(domain)
+	mint := p.CA.Leaf
+	if p.Kind == session.KindS2S {
+		mint = p.CA.PeerLeaf
+	}
+	leaf, err := mint(domain)
 	if err != nil {
 		return nil
 	}

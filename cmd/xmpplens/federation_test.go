@@ -3,9 +3,12 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/xmpplens/xmpplens/proxy/proxytest"
 )
@@ -15,28 +18,38 @@ import (
 // A union is two servers whose way to each other is the proxy: DNS names it for
 // both.
 type union struct {
-	ca      *proxytest.CA // of their certificates
-	a, b    *proxytest.Peer
-	p       *program
-	service string // xmpp-server, or xmpps-server for direct TLS
-	trust   bool   // they trust the proxy's authority, too
-	how     proxytest.Federation
+	ca       *proxytest.CA // of their certificates
+	a, b     *proxytest.Peer
+	ejabberd bool // b is one
+	lookUp   bool // the proxy finds them in a DNS of its own
+	p        *program
+	service  string // xmpp-server, or xmpps-server for direct TLS
+	trust    bool   // they trust the proxy's authority, too
+	how      proxytest.Federation
 }
 
 func (u *union) start(t *testing.T, flags ...string) {
 	t.Helper()
 	front := proxytest.Port(t)
-	zone := []string{"proxy.example. A 127.0.0.1"}
+	// ejabberd asks the system for addresses, whatever its DNS server is.
+	zone := []string{"localhost. A 127.0.0.1"}
 	u.ca = proxytest.NewCA(t)
 	u.a, u.b = proxytest.NewPeer(t, "a.example"), proxytest.NewPeer(t, "b.example")
 	args := []string{"--kind=s2s", "--listen", fmt.Sprintf("127.0.0.1:%d", front), "--server-ca", u.ca.File}
+	var inside []string
 	for _, s := range []*proxytest.Peer{u.a, u.b} {
-		zone = append(zone, fmt.Sprintf("_%s._tcp.%s. SRV 5 0 %d proxy.example.", u.service, s.Domain, front))
+		zone = append(zone, fmt.Sprintf("_%s._tcp.%s. SRV 5 0 %d localhost.", u.service, s.Domain, front))
 		to := s.S2S
 		if u.service == "xmpps-server" {
 			to = "tls://" + s.Direct
 		}
-		args = append(args, "--target", s.Domain+"="+to)
+		if !u.lookUp {
+			args = append(args, "--target", s.Domain+"="+to)
+		}
+		inside = append(inside, fmt.Sprintf("_%s._tcp.%s. SRV 5 0 %s localhost.", u.service, s.Domain, to[strings.LastIndexByte(to, ':')+1:]))
+	}
+	if u.lookUp {
+		args = append(args, "--resolver", records(t, append(inside, zone[0])...))
 	}
 	u.p = startProxy(t, append(args, flags...)...)
 	u.how.Resolver = records(t, zone...)
@@ -44,9 +57,14 @@ func (u *union) start(t *testing.T, flags ...string) {
 	if u.trust {
 		u.how.Trust = append(u.how.Trust, u.p.ca)
 	}
+	u.a.StartProsody(t, u.ca, u.how)
+	if u.ejabberd {
+		u.b.StartEjabberd(t, u.ca, u.how)
+	} else {
+		u.b.StartProsody(t, u.ca, u.how)
+	}
 	for _, s := range []*proxytest.Peer{u.a, u.b} {
-		s.Start(t, u.ca, u.how)
-		s.Register(t, "user", s.Domain, "secret")
+		s.Register(t, "user", "secret")
 	}
 }
 
@@ -56,11 +74,16 @@ func (u *union) converse(t *testing.T) {
 	for _, way := range [][2]*proxytest.Peer{{u.a, u.b}, {u.b, u.a}} {
 		from, to := way[0], way[1]
 		text := "from " + from.Domain + " ☃ <&>"
-		got := make(chan string, 1)
+		got, online := make(chan string, 1), filepath.Join(t.TempDir(), "online")
 		go func() { // ends with the client, which has its own time limit
-			out, err := proxytest.Slixmpp(t, to.CA, to.Addr, "user@"+to.Domain+"/orchard", "secret", "--expect=1")
+			out, err := proxytest.Slixmpp(t, to.CA, to.Addr, "user@"+to.Domain+"/orchard", "secret", "--expect=1", "--online="+online)
 			got <- fmt.Sprint(out, err)
 		}()
+		for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+			if _, err := os.Stat(online); err == nil {
+				break
+			}
+		}
 		out, err := proxytest.Slixmpp(t, from.CA, from.Addr, "user@"+from.Domain+"/balcony", "secret", "--to=user@"+to.Domain, "--say="+text)
 		if s := <-got; err != nil || !strings.Contains(s, "got "+text) {
 			t.Errorf("%s: the message did not arrive: %v %s; %s", text, err, out, s)
@@ -101,28 +124,37 @@ func TestFederation(t *testing.T) {
 		conns int
 		want  []string // in the recording
 		never []string
+		found string // by check
 	}{
 		{"dialback", union{service: "xmpp-server"}, nil, 2,
 			[]string{"dialback key a.example → b.example", "dialback: is this key right?", "dialback verify valid", "dialback result valid b.example → a.example", shown, "server leg secured with TLS 1.3", "CN=a.example for a.example"},
-			[]string{"SASL", "EXTERNAL"}},
+			[]string{"SASL", "EXTERNAL"}, ""},
 		{"certificates", union{service: "xmpp-server", trust: true, how: proxytest.Federation{Secure: true}}, nil, 2,
 			[]string{"SASL login with EXTERNAL", "SASL success", shown, "CN=a.example for a.example", "CN=b.example for b.example"},
-			[]string{"dialback key", "not verified"}},
+			[]string{"dialback key", "not verified"}, ""},
 		{"stripped", union{service: "xmpp-server", trust: true}, []string{"--mechanisms=PLAIN"}, 2,
 			[]string{"EXTERNAL removed: not in --mechanisms=PLAIN", "dialback key a.example → b.example", "dialback result valid b.example → a.example"},
-			[]string{"SASL login"}},
+			[]string{"SASL login"}, ""},
 		{"self-signed", union{service: "xmpp-server", how: proxytest.Federation{SelfSigned: true}}, []string{"--insecure"}, 2,
 			[]string{"dialback result valid b.example → a.example", "(not verified)", "the certificate of the connecting server is not trusted"},
-			[]string{"SASL login"}},
+			[]string{"SASL login"}, ""},
 		{"direct", union{service: "xmpps-server", trust: true, how: proxytest.Federation{Secure: true}}, nil, 2,
 			[]string{"ALPN xmpp-server", "SASL login with EXTERNAL", "SASL success", shown},
-			[]string{"STARTTLS", "not verified"}},
+			[]string{"STARTTLS", "not verified"}, ""},
+		{"looked up", union{service: "xmpp-server", trust: true, lookUp: true}, nil, 2, []string{"SASL success"}, nil, ""},
+		{"looked up, direct", union{service: "xmpps-server", trust: true, lookUp: true}, nil, 2, []string{"ALPN xmpp-server", "SASL success"}, []string{"STARTTLS"}, ""},
 		{"bidi", union{service: "xmpp-server", trust: true, how: proxytest.Federation{Secure: true, Modules: []string{"s2s_bidi"}}}, nil, 1,
 			[]string{"bidi: the stream is to be used both ways", "SASL success"},
-			nil},
+			nil, ""},
 		{"bidi with dialback", union{service: "xmpp-server", how: proxytest.Federation{Modules: []string{"s2s_bidi"}}}, nil, 2,
 			[]string{"bidi: the stream is to be used both ways", "dialback result valid b.example → a.example"},
-			nil},
+			nil, ""},
+		{"ejabberd, dialback", union{service: "xmpp-server", ejabberd: true}, nil, 3,
+			[]string{"dialback result valid b.example → a.example", "dialback result valid a.example → b.example"},
+			[]string{"SASL success"}, "external-refused"},
+		{"ejabberd, certificates", union{service: "xmpp-server", ejabberd: true, trust: true, how: proxytest.Federation{Secure: true}}, nil, 2,
+			[]string{"SASL login with EXTERNAL", "SASL success"},
+			[]string{"dialback key"}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.u.start(t, c.flags...)
@@ -130,13 +162,13 @@ func TestFederation(t *testing.T) {
 			if code := c.u.p.stop(); code != 0 {
 				t.Errorf("exit code %d", code)
 			}
-			c.u.judge(t, c.conns, c.want, c.never)
+			c.u.judge(t, c.conns, c.want, c.never, c.found)
 		})
 	}
 }
 
 // judge looks at the recording of a conversation.
-func (u *union) judge(t *testing.T, conns int, want, never []string) {
+func (u *union) judge(t *testing.T, conns int, want, never []string, found string) {
 	t.Helper()
 	text := u.p.show()
 	for _, w := range append(want, `chat user@a.example → user@b.example: "from a.example ☃ <&>"`, `chat user@b.example → user@a.example: "from b.example ☃ <&>"`) {
@@ -149,8 +181,12 @@ func (u *union) judge(t *testing.T, conns int, want, never []string) {
 			t.Errorf("the recording has %q", n)
 		}
 	}
-	if out, err := xmpplens(t, "check", u.p.file).CombinedOutput(); err != nil {
-		t.Errorf("check: %v: %s", err, out)
+	var codes []string
+	for _, f := range u.p.check("warning") {
+		codes = append(codes, f.Code)
+	}
+	if got := strings.Join(codes, " "); got != found {
+		t.Errorf("check finds %q, want %q", got, found)
 	}
 	list := u.p.said()
 	seen := make(map[int]bool)

@@ -1,6 +1,7 @@
 package mitmca
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -26,6 +27,18 @@ func TestDomains(t *testing.T) {
 		if got := Domains(leaf.Leaf); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", domain, got, want)
 		}
+	}
+	leaf, err := ca.PeerLeaf("capulet.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range leaf.Leaf.Extensions {
+		if e.Id.Equal(oidSubjectAltName) && bytes.Contains(e.Value, []byte{0x2b, 6, 1, 5, 5, 7, 8, 5}) {
+			t.Error("the certificate for servers has an XmppAddr")
+		}
+	}
+	if got := Domains(leaf.Leaf); !slices.Equal(got, []string{"capulet.example"}) {
+		t.Errorf("%q", got)
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -18,17 +18,29 @@ import (
 
 // Leaf returns a certificate for domain with its key and chain. It is minted
 // at the first call and kept; shortly before it expires a new one is made.
-func (a *Authority) Leaf(domain string) (*tls.Certificate, error) {
+func (a *Authority) Leaf(domain string) (*tls.Certificate, error) { return a.leaf(domain, true) }
+
+// PeerLeaf is Leaf for a server that shows its certificate to another server. It
+// does not name the domain as XmppAddr: ejabberd's xmpp library (1.6 to 1.10 at
+// least) crashes on that when it checks a certificate for SASL EXTERNAL. DNS name
+// and SRVName are enough for servers (RFC 6120 §13.7.1.2.1).
+func (a *Authority) PeerLeaf(domain string) (*tls.Certificate, error) { return a.leaf(domain, false) }
+
+func (a *Authority) leaf(domain string, addr bool) (*tls.Certificate, error) {
 	domain = strings.ToLower(strings.TrimSuffix(domain, "."))
 	if domain == "" {
 		domain = "localhost"
 	}
+	key := domain
+	if !addr {
+		key = "peer " + domain // no domain has a blank
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if c := a.leaves[domain]; c != nil && time.Until(c.Leaf.NotAfter) > 24*time.Hour {
+	if c := a.leaves[key]; c != nil && time.Until(c.Leaf.NotAfter) > 24*time.Hour {
 		return c, nil
 	}
-	c, err := a.mint(domain)
+	c, err := a.mint(domain, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -37,12 +49,12 @@ func (a *Authority) Leaf(domain string) (*tls.Certificate, error) {
 		// fill the memory. Minting takes well under a millisecond.
 		a.leaves = make(map[string]*tls.Certificate)
 	}
-	a.leaves[domain] = c
+	a.leaves[key] = c
 	return c, nil
 }
 
-func (a *Authority) mint(domain string) (*tls.Certificate, error) {
-	names, err := subjectAltNames(domain)
+func (a *Authority) mint(domain string, addr bool) (*tls.Certificate, error) {
+	names, err := subjectAltNames(domain, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -90,8 +102,8 @@ var (
 
 // subjectAltNames names the domain as clients may look for it
 // (RFC 6120 §13.7.1.2): DNS name, SRVName of the client and server services
-// and XmppAddr; an address literal as iPAddress besides.
-func subjectAltNames(domain string) (pkix.Extension, error) {
+// and, where wanted, XmppAddr; an address literal as iPAddress besides.
+func subjectAltNames(domain string, addr bool) (pkix.Extension, error) {
 	var names []asn1.RawValue
 	other := func(oid asn1.ObjectIdentifier, tag int, s string) error {
 		id, err := asn1.Marshal(oid)
@@ -133,8 +145,10 @@ func subjectAltNames(domain string) (pkix.Extension, error) {
 			}
 		}
 	}
-	if err := other(oidXMPPAddr, asn1.TagUTF8String, domain); err != nil {
-		return pkix.Extension{}, fmt.Errorf("mitmca: encode XmppAddr: %w", err)
+	if addr {
+		if err := other(oidXMPPAddr, asn1.TagUTF8String, domain); err != nil {
+			return pkix.Extension{}, fmt.Errorf("mitmca: encode XmppAddr: %w", err)
+		}
 	}
 	der, err := asn1.Marshal(names)
 	if err != nil {

@@ -27,9 +27,43 @@ type Ejabberd struct {
 	api         string
 }
 
-// StartEjabberd starts a server for one host, without epmd or distribution.
-// Passwords are kept for SCRAM-SHA-256; it offers channel binding.
+// StartEjabberd starts a server for one host. Passwords are kept for
+// SCRAM-SHA-256; it offers channel binding.
 func StartEjabberd(t testing.TB, ca *CA, host string) *Ejabberd {
+	t.Helper()
+	port, direct, zip, behind, component, api, secure := Port(t), Port(t), Port(t), Port(t), Port(t), Port(t), Port(t)
+	local := func(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
+	e := &Ejabberd{Addr: local(port), Direct: local(direct), Zip: local(zip), Behind: local(behind), Component: local(component), api: "http://" + local(api) + "/api/", HTTP: local(api), HTTPS: local(secure)}
+	runEjabberd(t, ca, host, func(pem string) string {
+		return fmt.Sprintf(`hosts: [%q]
+loglevel: info
+registration_timeout: infinity
+certfiles: [%q]
+ca_file: %q
+auth_password_format: scram
+auth_scram_hash: sha256
+listen:
+  - {port: %d, ip: "127.0.0.1", module: ejabberd_c2s, starttls: true}
+  - {port: %d, ip: "127.0.0.1", module: ejabberd_c2s, tls: true}
+  - {port: %d, ip: "127.0.0.1", module: ejabberd_c2s, starttls: true, zlib: true}
+  - {port: %d, ip: "127.0.0.1", module: ejabberd_c2s, starttls: true, use_proxy_protocol: true}
+  - {port: %d, ip: "127.0.0.1", module: ejabberd_service, hosts: {"play.%s": {password: %q}}}
+  - {port: %d, ip: "127.0.0.1", module: ejabberd_http, request_handlers: {"/api": mod_http_api, "/ws": ejabberd_http_ws, "/bosh": mod_bosh}}
+  - {port: %d, ip: "127.0.0.1", module: ejabberd_http, tls: true, request_handlers: {"/ws": ejabberd_http_ws, "/bosh": mod_bosh}}
+acl: {loopback: {ip: [127.0.0.0/8]}}
+api_permissions:
+  "http": {from: [mod_http_api], who: [{access: {allow: [{acl: loopback}]}}], what: ["*"]}
+modules: {mod_admin_extra: {}, mod_bosh: {}, mod_disco: {}, mod_http_api: {}, mod_ping: {}, mod_roster: {versioning: true}, mod_stream_mgmt: {}, mod_offline: {}}
+`, host, pem, ca.File, port, direct, zip, behind, component, host, ComponentSecret, api, secure)
+	})
+	WaitFor(t, e.Addr)
+	WaitFor(t, local(api))
+	return e
+}
+
+// runEjabberd runs a server with a configuration of its own until the test ends,
+// without epmd or distribution; pem is its certificate with key and authority.
+func runEjabberd(t testing.TB, ca *CA, host string, yml func(pem string) string, env ...string) {
 	t.Helper()
 	erl := Need(t, "erl", "ejabberd")
 	Need(t, "ejabberdctl", "ejabberd")
@@ -50,31 +84,8 @@ func StartEjabberd(t testing.TB, ca *CA, host string) *Ejabberd {
 	}
 	both = append(both, ca.PEM()...)
 	pem := filepath.Join(dir, "server.pem")
-	port, direct, zip, behind, component, api, secure := Port(t), Port(t), Port(t), Port(t), Port(t), Port(t), Port(t)
 	config := filepath.Join(dir, "ejabberd.yml")
-	local := func(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
-	e := &Ejabberd{Addr: local(port), Direct: local(direct), Zip: local(zip), Behind: local(behind), Component: local(component), api: "http://" + local(api) + "/api/", HTTP: local(api), HTTPS: local(secure)}
-	yml := fmt.Sprintf(`hosts: [%q]
-loglevel: info
-registration_timeout: infinity
-certfiles: [%q]
-ca_file: %q
-auth_password_format: scram
-auth_scram_hash: sha256
-listen:
-  - {port: %d, ip: "127.0.0.1", module: ejabberd_c2s, starttls: true}
-  - {port: %d, ip: "127.0.0.1", module: ejabberd_c2s, tls: true}
-  - {port: %d, ip: "127.0.0.1", module: ejabberd_c2s, starttls: true, zlib: true}
-  - {port: %d, ip: "127.0.0.1", module: ejabberd_c2s, starttls: true, use_proxy_protocol: true}
-  - {port: %d, ip: "127.0.0.1", module: ejabberd_service, hosts: {"play.%s": {password: %q}}}
-  - {port: %d, ip: "127.0.0.1", module: ejabberd_http, request_handlers: {"/api": mod_http_api, "/ws": ejabberd_http_ws, "/bosh": mod_bosh}}
-  - {port: %d, ip: "127.0.0.1", module: ejabberd_http, tls: true, request_handlers: {"/ws": ejabberd_http_ws, "/bosh": mod_bosh}}
-acl: {loopback: {ip: [127.0.0.0/8]}}
-api_permissions:
-  "http": {from: [mod_http_api], who: [{access: {allow: [{acl: loopback}]}}], what: ["*"]}
-modules: {mod_admin_extra: {}, mod_bosh: {}, mod_disco: {}, mod_http_api: {}, mod_ping: {}, mod_roster: {versioning: true}, mod_stream_mgmt: {}, mod_offline: {}}
-`, host, pem, ca.File, port, direct, zip, behind, component, host, ComponentSecret, api, secure)
-	for path, b := range map[string][]byte{pem: both, config: []byte(yml)} {
+	for path, b := range map[string][]byte{pem: both, config: []byte(yml(pem))} {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -85,10 +96,8 @@ modules: {mod_admin_extra: {}, mod_bosh: {}, mod_disco: {}, mod_http_api: {}, mo
 	}
 	cmd := exec.Command(erl, "+K", "true", "+SDio", "1", "-noinput", "-mnesia", "dir", fmt.Sprintf("%q", filepath.Join(dir, "db")), "-s", "ejabberd")
 	cmd.Env = append(os.Environ(), "HOME="+filepath.Join(dir, "home"), "EJABBERD_CONFIG_PATH="+config, "EJABBERD_LOG_PATH="+filepath.Join(dir, "log", "ejabberd.log"), "ERL_LIBS="+filepath.Dir(libs[0]), "ERL_CRASH_DUMP_BYTES=0")
+	cmd.Env = append(cmd.Env, env...)
 	start(t, cmd, filepath.Join(dir, "log", "ejabberd.log"))
-	WaitFor(t, e.Addr)
-	WaitFor(t, local(api))
-	return e
 }
 
 // Register makes an account.

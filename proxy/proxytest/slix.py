@@ -1,4 +1,4 @@
-"""slix.py JID PASSWORD HOST:PORT CA [--direct] [--to JID --say TEXT] [--expect N]"""
+"""slix.py JID PASSWORD HOST:PORT CA [--direct] [--to JID --say TEXT] [--online FILE] [--expect N]"""
 import argparse, asyncio, sys
 import slixmpp
 
@@ -11,6 +11,7 @@ p.add_argument("--direct", action="store_true")
 p.add_argument("--follow", action="store_true")
 p.add_argument("--to")
 p.add_argument("--say")
+p.add_argument("--online", help="a file to make when the server has seen the presence")
 p.add_argument("--expect", type=int, default=0)
 a = p.parse_args()
 host, port = a.addr.rsplit(":", 1)
@@ -71,6 +72,8 @@ class Client(slixmpp.ClientXMPP):
         if a.to:
             self.send_message(mto=a.to, mbody=a.say, mtype="chat")
         await self["xep_0030"].get_info(jid=self.boundjid.domain)
+        if a.online:
+            open(a.online, "w").close()
         if self.left <= 0:
             self.over("")
 
