@@ -29,7 +29,7 @@ type commandLine struct {
 	Check   checkCmd         `cmd:"" help:"Print what is wrong in a recording, for CI."`
 	Stats   statsCmd         `cmd:"" help:"Counts, rates and latencies of a recording."`
 	XEP     xepCmd           `cmd:"" name:"xep" help:"Which XEP or RFC a namespace belongs to, and the other way round."`
-	Doctor  doctorCmd        `cmd:"" help:"Look at a domain's server and tell which way of looking works."`
+	Doctor  doctorCmd        `cmd:"" help:"Look at a domain, and tell which way of looking works; or at a client, and tell what to set in it."`
 	CA      caCmd            `cmd:"" name:"ca" help:"The certificate authority and how to trust it."`
 	Version kong.VersionFlag `short:"V" help:"Print the version."`
 }

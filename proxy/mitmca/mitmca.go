@@ -106,6 +106,10 @@ func Load(dir string) (*Authority, error) {
 	return a, nil
 }
 
+// Existing returns the authority in dir without making one; the error is
+// os.ErrNotExist when there is none.
+func Existing(dir string) (*Authority, error) { return read(dir) }
+
 // create writes a file that did not exist, whole or not at all.
 func create(path string, data []byte, mode os.FileMode) error {
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
@@ -210,6 +214,15 @@ func keyID(key *ecdsa.PrivateKey) []byte {
 // Path returns the file of the authority's certificate, to be trusted by
 // clients; "" when it lives in memory only.
 func (a *Authority) Path() string { return a.path }
+
+// KeyPath returns the file of the authority's key; "" when it lives in memory
+// only.
+func (a *Authority) KeyPath() string {
+	if a.path == "" {
+		return ""
+	}
+	return filepath.Join(filepath.Dir(a.path), keyFile)
+}
 
 // Certificate returns the authority's own certificate.
 func (a *Authority) Certificate() *x509.Certificate { return a.cert }
