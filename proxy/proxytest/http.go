@@ -1,7 +1,6 @@
 package proxytest
 
 import (
-	_ "embed"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -30,15 +29,4 @@ http_paths = { files = "/" }
 consider_bosh_secure = true
 consider_websocket_secure = true
 `, port, secure, cert, key, host, p.Files)
-}
-
-//go:embed xmppjs.mjs
-var xmppjs []byte
-
-// XMPPjs runs @xmpp/client at a URL (xmpp, xmpps, ws or wss): it sends text to
-// its own address and waits for it. It returns what it printed: "online …" and
-// "got …".
-func XMPPjs(t testing.TB, ca, service, domain, user, password, text string) (string, error) {
-	t.Helper()
-	return Node(t, ca, xmppjs, []string{"@xmpp/client", "ws"}, service, domain, user, password, text)
 }

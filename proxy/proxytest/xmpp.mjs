@@ -1,6 +1,9 @@
 // xmpp.mjs SERVICE JID PASSWORD TO TEXT: logs in with @xmpp/client, sends TEXT,
 // waits for one message and logs out.
+import { WebSocket } from "ws";
 import { client, xml } from "@xmpp/client";
+
+globalThis.WebSocket ??= WebSocket; // Node.js has one of its own since 22
 
 const [service, address, password, to, text] = process.argv.slice(2);
 const [username, domain] = address.split("@");
