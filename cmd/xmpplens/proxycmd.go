@@ -65,6 +65,8 @@ func (proxyCmd) Examples() string {
                                                            the same certificate on both legs (tls-server-end-point)
   xmpplens proxy -l 127.0.0.1:8080 https://chat.example.org/http-bind
                                                            BOSH: a web client then uses http://127.0.0.1:8080/http-bind
+  xmpplens proxy -l 127.0.0.1:5281 wss://chat.example.org/xmpp-websocket
+                                                           XMPP over WebSocket, and the web client of the same host
   xmpplens proxy --mechanisms=PLAIN example.org            for clients that insist on channel binding
   xmpplens proxy --listen-socks=127.0.0.1:1080             any domain, for clients with a setting for a SOCKS5 proxy
   xmpplens proxy --compression=inflate localhost:5222      stream compression is passed on and read
@@ -103,7 +105,7 @@ func (c *proxyCmd) Run(s *streams) error {
 				s.say("xmpplens: clients with a SOCKS5 proxy at %s", strings.Join(c.ListenSocks, ", "))
 			}
 			if len(listeners) > 0 {
-				s.say("xmpplens: %s at %s, server %s", who, strings.Join(c.Listen, ", "), p.Upstream)
+				s.say("xmpplens: %s at %s, server %s", who, c.clientAddresses(p), p.Upstream)
 			}
 			if viewer != "" {
 				s.say("xmpplens: viewer %s", viewer)
@@ -181,20 +183,6 @@ func (c *proxyCmd) configure() (*proxy.Proxy, error) {
 		Upstream: up, Domains: domains, ClientTLS: session.TLSMode(c.ClientTLS), ServerTLS: session.TLSMode(c.ServerTLS),
 		Insecure: c.Insecure, Kind: c.Kind, Mechanisms: c.Mechanisms, Grace: c.Grace,
 	}
-	if up.Web != "" {
-		for _, wrong := range []struct {
-			is  bool
-			why string
-		}{
-			{c.ServerTLS != "mirror", "--server-tls does not go with " + up.Web + "://, which says it already"},
-			{c.ClientTLS == "starttls", "--client-tls=starttls does not go with " + up.Web + "://: there is no STARTTLS in HTTP; use mirror, off or direct"},
-			{c.Kind != "c2s", "--kind=" + c.Kind + " does not go with " + up.Web + "://, which is for clients"},
-		} {
-			if wrong.is {
-				errs = append(errs, errors.New(wrong.why))
-			}
-		}
-	}
 	if c.ClientTLSMax == "1.2" {
 		p.ClientTLSMax = tls.VersionTLS12
 	}
@@ -203,6 +191,7 @@ func (c *proxyCmd) configure() (*proxy.Proxy, error) {
 	}
 	errs = append(errs, c.ways.configure(p)...)
 	errs = append(errs, c.tap(p)...)
+	errs = append(errs, c.checkEndpoint(p)...)
 	if c.Compression != "strip" {
 		p.Compression = c.Compression
 	}
