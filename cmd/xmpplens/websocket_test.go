@@ -20,19 +20,18 @@ func TestWebSocket(t *testing.T) {
 	prosody.Register(t, "juliet", host, "capulet")
 	ejabberd := proxytest.StartEjabberd(t, ca, host)
 	ejabberd.Register(t, "juliet", host, "capulet")
-	port := func(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }
 	for name, c := range map[string]struct{ upstream, scheme, path string }{
 		"prosody ws to ws":    {"ws://" + prosody.HTTP, "ws", "/xmpp-websocket"},
 		"prosody wss to ws":   {"ws://" + prosody.HTTP, "wss", "/xmpp-websocket"},
 		"prosody ws to wss":   {"wss://" + prosody.HTTPS, "ws", "/xmpp-websocket"},
 		"prosody wss to wss":  {"wss://" + prosody.HTTPS, "wss", "/xmpp-websocket"},
 		"ejabberd ws to ws":   {"ws://" + ejabberd.HTTP, "ws", "/ws"},
-		"ejabberd wss to wss": {"wss://localhost:" + port(ejabberd.HTTPS), "wss", "/ws"},
+		"ejabberd wss to wss": {"wss://localhost:" + portOf(ejabberd.HTTPS), "wss", "/ws"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := startProxy(t, "--server-ca", ca.File, c.upstream+c.path)
 			text := "O Romeo ☃ <&> " + strings.Repeat("wherefore ", 10_000)
-			out, err := proxytest.XMPPJS(t, p.ca, c.scheme+"://localhost:"+port(p.addr)+c.path, "juliet@localhost", "capulet", "juliet@localhost/balcony", text)
+			out, err := proxytest.XMPPJS(t, p.ca, c.scheme+"://localhost:"+portOf(p.addr)+c.path, "juliet@localhost", "capulet", "juliet@localhost/balcony", text)
 			if err != nil || !strings.Contains(out, "got "+text) {
 				t.Fatalf("%v: %.2000s", err, out)
 			}
@@ -60,14 +59,13 @@ func TestWebSocketInBrowser(t *testing.T) {
 	server := proxytest.StartProsody(t, ca, host)
 	server.Register(t, "juliet", host, "capulet")
 	proxytest.InstallStrophe(t, server.Files)
-	port := func(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }
 	for page, c := range map[string]struct{ upstream, service string }{
 		"http":  {"ws://" + server.HTTP, "ws"},
 		"https": {"wss://" + server.HTTPS, "wss"},
 	} {
 		t.Run(page, func(t *testing.T) {
 			p := startProxy(t, "--server-ca", ca.File, c.upstream+"/xmpp-websocket")
-			own := "localhost:" + port(p.addr)
+			own := "localhost:" + portOf(p.addr)
 			q := url.Values{"service": {c.service + "://" + own + "/xmpp-websocket"}, "jid": {"juliet@localhost/balcony"}, "password": {"capulet"}, "text": {"O Romeo ☃ <&>"}}
 			said := proxytest.Browse(t, page+"://"+own+"/strophe.html?"+q.Encode(), `document.getElementById("said").textContent.includes("gone")`)
 			if !strings.Contains(said, "online juliet@localhost/balcony") || !strings.Contains(said, "got O Romeo ☃ <&>") {
