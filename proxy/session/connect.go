@@ -279,7 +279,7 @@ func (s *Session) eof(in Input) {
 	}
 	s.release(d)
 	switch {
-	case err != nil, s.half(into(d).Receives()).ends, s.failed != nil, !s.connected:
+	case err != nil, s.half(into(d).Receives()).ends, s.failed != nil, !s.connected, !s.begun:
 		s.end()
 	default:
 		s.do(Effect{Do: CloseWrite, Leg: into(d)})
