@@ -29,7 +29,7 @@ type Span struct {
 // secretNames are the elements that may hold a secret.
 var secretNames = map[string]bool{"auth": true, "response": true, "challenge": true, "success": true, "initial-response": true,
 	"additional-data": true, "password": true, "digest": true, "handshake": true, "token": true, "header": true, "field": true,
-	"data": true}
+	"data": true, "next": true, "task-data": true}
 
 // Secrets finds what must not be shown: sorted, not overlapping. In what cannot
 // be parsed it errs on the side of masking.
@@ -55,10 +55,15 @@ func Secrets(f decode.Frame) []Span {
 	todo := []*Node{root}
 	for len(todo) > 0 {
 		n := todo[len(todo)-1]
-		todo = append(todo[:len(todo)-1], n.Children...)
+		todo = todo[:len(todo)-1]
 		if secretNames[n.Name] {
-			spans = append(spans, n.secrets(f)...)
+			own := n.secrets(f)
+			spans = append(spans, own...)
+			if len(own) > 0 && n.Name != "token" {
+				continue // what is inside is masked; spans must not overlap
+			}
 		}
+		todo = append(todo, n.Children...)
 	}
 	sort.Slice(spans, func(i, j int) bool { return spans[i].Start < spans[j].Start })
 	return spans
@@ -84,6 +89,10 @@ func (n *Node) secrets(f decode.Frame) []Span {
 			mechanism = up.Attr("mechanism")
 		}
 		return inner("SASL", saslMask(mechanism, n.Text))
+	case "next", "task-data": // the second factor, XEP-0388 §2.6.3
+		if n.NS == nsSASL2 {
+			return inner("SASL", fmt.Sprintf("[task data hidden, %d bytes]", n.InnerEnd-n.InnerStart))
+		}
 	case "password", "digest": // of jabber:iq:auth, jabber:iq:register, rooms, …
 		return inner("password", lengthMask("password", n.Text))
 	case "handshake":
