@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"sync"
 	"time"
 
@@ -30,6 +31,7 @@ type conn struct {
 
 	upgrade *upgrade // how a session over WebSocket begins; nil for others
 	legs    [2]leg
+	led     bool        // a firewall led the client here; used by clientToServer before its session begins, then constant
 	socks   bool        // the client waits for an answer; used by clientToServer only
 	tap     *tapping    // nil without --tap
 	dialled dialled     // how the server leg was connected; written before its socket is
@@ -68,6 +70,9 @@ func (c *conn) relay(ctx context.Context) {
 		c.startServer(ctx)
 	}
 	c.wg.Wait()
+	if server := c.legs[session.Server].socket.Load(); server != nil && c.p.Transparent {
+		c.p.near.forget(server.conn.LocalAddr())
+	}
 	for i := range c.legs {
 		c.legs[i].close()
 	}
@@ -82,6 +87,8 @@ func (c *conn) arrive() (hint string, err error) {
 	switch {
 	case c.door.socks:
 		return c.arriveSocks()
+	case c.p.Transparent && !c.door.named && c.door.ln != nil:
+		return c.arriveTransparent()
 	case !c.p.ProxyProtocol || c.door.ln == nil:
 		return "", nil
 	}
@@ -250,7 +257,13 @@ func (c *conn) dial(ctx context.Context, e *session.Effect) (dialled, error) {
 			return dialled{}, err
 		}
 	}
-	d, err := c.p.dial(ctx, u, e.Direct)
+	var d dialled
+	var err error
+	if connect := func() (dialled, error) { return c.p.dial(ctx, u, e.Direct) }; c.p.Transparent {
+		d, err = c.p.near.dial(net.JoinHostPort(u.Host, strconv.Itoa(u.Port)), connect)
+	} else {
+		d, err = connect()
+	}
 	if err == nil && c.p.SendProxyProtocol != 0 {
 		if err = c.sendProxyHeader(d.conn); err != nil {
 			d.conn.Close()

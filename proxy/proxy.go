@@ -72,6 +72,10 @@ type Proxy struct {
 	// Socks are listeners for clients that say with SOCKS5 (RFC 1928) which
 	// server they want; Upstream does not count for them. Serve closes them.
 	Socks []net.Listener
+	// Transparent says that a firewall leads connections here, whatever server
+	// they are for: the address that they were for counts before Upstream.
+	// Linux only; see ListenTransparent.
+	Transparent bool
 	// ProxyProtocol says that clients come through a balancer that tells who
 	// they are with the PROXY protocol, SendProxyProtocol (ProxyV1, ProxyV2)
 	// that the server is told. A WebSocket or BOSH upstream is not told.
@@ -95,6 +99,7 @@ type Proxy struct {
 	boshDelay time.Duration
 
 	doors     []door    // guarded by mu; of Serve's listeners
+	near      nearEnds  // of Transparent
 	redirects redirects // those that servers send clients to
 }
 

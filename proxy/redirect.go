@@ -127,6 +127,9 @@ func (c *conn) lead(name string) (string, error) {
 	}
 	ip := local.AddrPort().Addr().Unmap().WithZone("").String()
 	if c.isUpstream(name, up) {
+		if c.led {
+			return "", nil // it is led here again
+		}
 		return net.JoinHostPort(ip, strconv.Itoa(local.Port)), nil
 	}
 	if c.p.ProxyProtocol {

@@ -69,6 +69,11 @@ func (proxyCmd) Examples() string {
                                                            XMPP over WebSocket, and the web client of the same host
   xmpplens proxy --mechanisms=PLAIN example.org            for clients that insist on channel binding
   xmpplens proxy --listen-socks=127.0.0.1:1080             any domain, for clients with a setting for a SOCKS5 proxy
+  xmpplens proxy --transparent -l 127.0.0.1:15222          what a firewall leads here (Linux), for instance with
+    nft add table inet xmpplens
+    nft 'add chain inet xmpplens out { type nat hook output priority -100; }'
+    nft add rule inet xmpplens out meta skuid != USER tcp dport '{ 5222, 5223 }' redirect to :15222
+                                                           where USER is who runs xmpplens; nft delete table inet xmpplens ends it
   xmpplens proxy --compression=inflate localhost:5222      stream compression is passed on and read
   xmpplens proxy --tap --keylog=keys.log example.org       alter nothing: read along with the client's TLS secrets
   xmpplens proxy --format=json example.org | jq .summary`
@@ -126,7 +131,7 @@ func (c *proxyCmd) Run(s *streams) error {
 // listen opens the addresses of --listen. A socket file that nobody listens on
 // any more is taken over.
 func (c *proxyCmd) listen() ([]net.Listener, error) {
-	if len(c.Listen) == 0 && len(c.ListenSocks) > 0 && c.Upstream == "" {
+	if len(c.Listen) == 0 && len(c.ListenSocks) > 0 && c.Upstream == "" && !c.Transparent {
 		return nil, nil // all come through SOCKS
 	}
 	if len(c.Listen) == 0 {
@@ -146,7 +151,11 @@ func (c *proxyCmd) listen() ([]net.Listener, error) {
 				os.Remove(path)
 			}
 		}
-		ln, err := net.Listen(network, addr)
+		listen := net.Listen
+		if c.Transparent && network == "tcp" {
+			listen = func(_, addr string) (net.Listener, error) { return proxy.ListenTransparent(addr) }
+		}
+		ln, err := listen(network, addr)
 		if err != nil {
 			closeAll(out)
 			return nil, &usageError{fmt.Errorf("listen for clients: %w", err), "choose another address with --listen; ports below 1024 need privileges"}

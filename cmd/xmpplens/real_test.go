@@ -67,6 +67,12 @@ func xmpplens(t *testing.T, args ...string) *exec.Cmd {
 // startProxy runs xmpplens proxy with a recording.
 func startProxy(t *testing.T, args ...string) *program {
 	t.Helper()
+	return startProxyAs(t, nil, args...)
+}
+
+// startProxyAs runs it with the attributes of a process, nil = the usual.
+func startProxyAs(t *testing.T, attr *syscall.SysProcAttr, args ...string) *program {
+	t.Helper()
 	dir := t.TempDir()
 	p := &program{t: t, addr: fmt.Sprintf("127.0.0.1:%d", proxytest.Port(t)), ca: filepath.Join(dir, "ca", "ca.pem"), file: filepath.Join(dir, "s.jsonl"), done: make(chan error, 1)}
 	for i, a := range args {
@@ -76,7 +82,7 @@ func startProxy(t *testing.T, args ...string) *program {
 	}
 	base := []string{"proxy", "-l", p.addr, "--ca-dir", filepath.Dir(p.ca), "-w", p.file, "--web=127.0.0.1:0"}
 	p.cmd = xmpplens(t, append(base, args...)...)
-	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
+	p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = &p.out, &p.err, attr
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

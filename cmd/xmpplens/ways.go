@@ -13,17 +13,18 @@ import (
 // them.
 type ways struct {
 	ListenSocks       []string `name:"listen-socks" sep:"none" placeholder:"ADDR" help:"Address for clients with a setting for a SOCKS5 proxy, which name the server themselves; on loopback; may be given several times. UPSTREAM is not needed."`
+	Transparent       bool     `help:"A firewall leads connections to --listen, whatever server they are for (Linux: nft redirect or tproxy). UPSTREAM is for those that are not led here."`
 	ProxyProtocol     bool     `help:"Clients come through a balancer that tells who they are with the PROXY protocol."`
 	SendProxyProtocol string   `enum:"v1,v2," default:"" placeholder:"v1|v2" help:"Tell the server who the client is with the PROXY protocol."`
 }
 
 // self reports whether clients say themselves where they want to go, so that an
 // upstream is not needed.
-func (w *ways) self() bool { return len(w.ListenSocks) > 0 }
+func (w *ways) self() bool { return len(w.ListenSocks) > 0 || w.Transparent }
 
 // configure sets what the flags say.
 func (w *ways) configure(p *proxy.Proxy) (errs []error) {
-	p.ProxyProtocol = w.ProxyProtocol
+	p.ProxyProtocol, p.Transparent = w.ProxyProtocol, w.Transparent
 	switch w.SendProxyProtocol {
 	case "v1":
 		p.SendProxyProtocol = proxy.ProxyV1
@@ -35,6 +36,9 @@ func (w *ways) configure(p *proxy.Proxy) (errs []error) {
 	}
 	if len(w.ListenSocks) > 0 && p.Kind == session.KindS2S {
 		errs = append(errs, errors.New("--listen-socks goes with --kind=c2s: servers have no SOCKS setting"))
+	}
+	if w.Transparent && (w.ProxyProtocol || p.Upstream.Web != "" || p.Kind == session.KindS2S) {
+		errs = append(errs, errors.New("--transparent does not go with --proxy-protocol, --kind=s2s, WebSocket and BOSH"))
 	}
 	return errs
 }
