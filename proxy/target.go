@@ -16,13 +16,16 @@ import (
 // A service is what a kind of session looks for in DNS, and the ports that are
 // usual for it.
 type service struct {
-	name, direct     string // of SRV records (RFC 6120 §3.2.1, XEP-0368 §2)
+	name, direct     string // of SRV records (RFC 6120 §3.2.1, XEP-0368 §2); "" = there are none
 	port, directPort int
 }
 
 func serviceOf(kind string) service {
-	if kind == session.KindS2S {
+	switch kind {
+	case session.KindS2S:
 		return service{"xmpp-server", "xmpps-server", 5269, 5270}
+	case session.KindComponent:
+		return service{"", "", 5347, 5347}
 	}
 	return service{"xmpp-client", "xmpps-client", 5222, 5223}
 }
@@ -36,6 +39,9 @@ func ParseTarget(kind, s string) (domain string, u Upstream, err error) {
 		return "", u, &hinted{fmt.Errorf("proxy: target %q: not DOMAIN=HOST:PORT", s), "say which domain is where: example.org=127.0.0.1:5269, example.org=tls://127.0.0.1:5270"}
 	}
 	u, err = ParseUpstreamOf(kind, rest)
+	if err == nil && u.Web != "" {
+		err = &hinted{fmt.Errorf("proxy: target %q: a server that is reached over HTTP is an upstream of its own", s), "use DOMAIN=HOST:PORT or DOMAIN=tls://HOST:PORT"}
+	}
 	return domain, u, err
 }
 
@@ -52,7 +58,7 @@ func (p *Proxy) upstreamOf(domain string) (Upstream, error) {
 		return Upstream{}, &hinted{errors.New("proxy: nobody said which domain is meant: the stream header has no to, TLS no server name"), "give the upstream as HOST:PORT"}
 	}
 	u, err := ParseUpstreamOf(p.Kind, domain)
-	if err != nil || u.Any || !u.Service && net.ParseIP(u.Host) == nil {
+	if err != nil || strings.ContainsAny(domain, "/*") || strings.Contains(domain, ":") && net.ParseIP(strings.Trim(domain, "[]")) == nil {
 		return Upstream{}, &hinted{fmt.Errorf("proxy: %q is no domain to connect to", domain), "give its server with --target=DOMAIN=HOST:PORT"}
 	}
 	return u, nil

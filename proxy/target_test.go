@@ -22,6 +22,7 @@ func TestParseTarget(t *testing.T) {
 		"*=127.0.0.1:5269":              "!",
 		"juliet@a.example=127.0.0.1:52": "!",
 		"a.example=127.0.0.1:0":         "!",
+		"a.example=wss://b.example/ws":  "!",
 	} {
 		domain, u, err := ParseTarget(session.KindS2S, in)
 		got := domain + " " + u.String()
@@ -51,6 +52,8 @@ func TestUpstreamOf(t *testing.T) {
 		{&Proxy{Upstream: Upstream{Any: true}, Domains: domains}, "a.example", "127.0.0.1:5333"},
 		{&Proxy{Upstream: Upstream{Any: true}}, "b.example", "b.example"},
 		{&Proxy{Upstream: Upstream{Any: true}, Kind: session.KindS2S}, "127.0.0.1", "127.0.0.1:5269"},
+		{&Proxy{Upstream: Upstream{Any: true}, Kind: session.KindS2S}, "[::1]", "[::1]:5269"},
+		{&Proxy{Upstream: Upstream{Any: true}, Kind: session.KindComponent}, "play.example", "play.example:5347"},
 		{&Proxy{Upstream: Upstream{Any: true}}, "", "!"},
 		{&Proxy{Upstream: Upstream{Any: true}}, "b.example:22", "!"},
 		{&Proxy{Upstream: Upstream{Any: true}}, "tls://b.example", "!"},
@@ -63,6 +66,24 @@ func TestUpstreamOf(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("%+v %q: %s (%v), want %s", c.p.Upstream, c.domain, got, err, c.want)
+		}
+	}
+}
+
+func TestUpstreamOfKind(t *testing.T) {
+	for _, c := range []struct{ kind, in, want string }{
+		{session.KindS2S, "a.example", "a.example"},
+		{session.KindS2S, "tls://a.example", "tls://a.example:5270"},
+		{session.KindComponent, "a.example", "a.example:5347"},
+		{"c2s", "192.0.2.1", "192.0.2.1:5222"},
+	} {
+		u, err := ParseUpstreamOf(c.kind, c.in)
+		got := u.String()
+		if err != nil {
+			got = "!"
+		}
+		if got != c.want {
+			t.Errorf("%s %s: %s (%v), want %s", c.kind, c.in, got, err, c.want)
 		}
 	}
 }

@@ -65,7 +65,7 @@ func ParseUpstreamOf(kind, s string) (Upstream, error) {
 		switch {
 		case direct:
 			return Upstream{Host: literal, Port: usual.directPort, Direct: true}, nil
-		case ip == nil:
+		case ip == nil, usual.name == "":
 			return Upstream{Host: literal, Port: usual.port}, nil
 		}
 		return Upstream{Host: strings.TrimSuffix(rest, "."), Service: true}, nil

@@ -20,7 +20,7 @@ import (
 
 type proxyCmd struct {
 	Upstream     string        `arg:"" optional:"" help:"Where the server is: DOMAIN (SRV look-up), HOST:PORT, tls://HOST:PORT, ws(s)://HOST/PATH (WebSocket), http(s)://HOST/PATH (BOSH), or * for the domain that is asked for; left out with --target and --kind=s2s it is *."`
-	Listen       []string      `short:"l" sep:"none" placeholder:"ADDR" help:"Address for clients, host:port or unix:PATH; may be given several times (127.0.0.1:5222; 127.0.0.1:5269 with --kind=s2s)."`
+	Listen       []string      `short:"l" sep:"none" placeholder:"ADDR" help:"Address for clients, host:port or unix:PATH; may be given several times (127.0.0.1:5222; port 5269 with --kind=s2s, 5347 with component)."`
 	Kind         string        `enum:"c2s,s2s,component" default:"c2s" help:"Who connects: ${enum}."`
 	Target       []string      `sep:"none" placeholder:"DOMAIN=HOST:PORT" help:"Where the server of a domain is, whatever UPSTREAM says; may be given several times."`
 	SecretFile   string        `placeholder:"FILE" type:"path" help:"The secret of a component, to check its handshake."`
@@ -135,10 +135,7 @@ func (c *proxyCmd) listen() ([]net.Listener, error) {
 		return nil, nil // all come through SOCKS
 	}
 	if len(c.Listen) == 0 {
-		c.Listen = []string{"127.0.0.1:5222"}
-		if c.Kind == session.KindS2S {
-			c.Listen[0] = "127.0.0.1:5269"
-		}
+		c.Listen = []string{map[string]string{"c2s": "127.0.0.1:5222", session.KindS2S: "127.0.0.1:5269", session.KindComponent: "127.0.0.1:5347"}[c.Kind]}
 	}
 	var out []net.Listener
 	for i, addr := range c.Listen {

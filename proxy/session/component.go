@@ -23,7 +23,14 @@ const KindComponent = "component"
 // component follows the handshake. When it is accepted nothing has to be
 // handled frame by frame any more.
 func (s *Session) component(d record.Dir, f decode.Frame) {
-	if s.cfg.Kind != KindComponent || !is(f, nsComponent, "handshake") {
+	if s.cfg.Kind != KindComponent {
+		return
+	}
+	if d == record.SC && is(f, nsStreams, "error") {
+		s.explainComponent(f)
+		return
+	}
+	if !is(f, nsComponent, "handshake") {
 		return
 	}
 	root, err := stanza.Tree(f)
@@ -46,5 +53,23 @@ func (s *Session) component(d record.Dir, f decode.Frame) {
 		s.note("warning", "the handshake is written in capitals: the server may not accept it (XEP-0114 §3)", "components send it in lower case")
 	default:
 		s.note("error", "the handshake is wrong: the component has another secret than that of --secret-file, or another stream id", "compare the secrets of component and server")
+	}
+}
+
+// explainComponent says why a server turns a component away.
+func (s *Session) explainComponent(f decode.Frame) {
+	e := stanza.Parse(f).Error
+	if s.authed || e == nil {
+		return
+	}
+	switch e.Condition {
+	case "not-authorized":
+		if s.cfg.Secret == "" {
+			s.note("error", "the server does not accept the component's handshake: most likely the secrets differ", "with --secret-file=FILE the handshake is checked, which tells whose secret is wrong")
+		} else {
+			s.note("error", "the server does not accept the component's handshake", "compare the secret of the server with that of --secret-file; when the handshake is right by it, the server has another one")
+		}
+	case "host-unknown":
+		s.note("error", "the server knows no component "+s.to, "add it to the server's configuration")
 	}
 }

@@ -41,6 +41,11 @@ var pieces = []string{
 	"<stream:error><see-other-host xmlns='" + nsStreamErrors + "'>d.example</see-other-host></stream:error>",
 	"<handshake xmlns='jabber:component:accept'>00</handshake>", "<handshake/>",
 	"<message to='romeo'><body>what light &amp; love</body></message>", "<presence/>", "<!-- c -->", "<?pi?>", "]]>", "<a", ">", "</b>", "&x;",
+	"<stream:stream from='a.example' to='b.example' xmlns='jabber:server' xmlns:db='jabber:server:dialback' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>",
+	"<stream:features><mechanisms xmlns='" + nsSASL + "'><mechanism>EXTERNAL</mechanism></mechanisms><dialback xmlns='urn:xmpp:features:dialback'/></stream:features>",
+	"<auth xmlns='" + nsSASL + "' mechanism='EXTERNAL'>=</auth>", "<message xmlns='jabber:server' from='x@a.example' to='y@b.example'/>",
+	"<result xmlns='" + nsDialback + "' from='a.example' to='b.example'>k</result>", "<result xmlns='" + nsDialback + "' from='b.example' to='a.example' type='valid'/>",
+	"<verify xmlns='" + nsDialback + "' from='b.example' to='a.example' id='1' type='invalid'/>",
 }
 
 // A play is a session with a shell that keeps to its contract: it answers what
@@ -145,7 +150,14 @@ func (p *play) reply(good bool, kind byte) {
 			return
 		}
 		bindings := []map[string][]byte{nil, frontLeg, {"tls-unique": []byte("u")}, {endPoint: []byte("c")}}[kind&3]
-		p.handle(Input{On: Secured, Leg: e.Leg, TLS: TLS{Version: "TLS 1.3", ALPN: "xmpp-client", Bindings: bindings}})
+		secured := TLS{Version: "TLS 1.3", ALPN: "xmpp-client", Bindings: bindings}
+		if p.s.cfg.Kind == KindS2S && kind&1 != 0 {
+			secured.Peer, secured.Names = "CN=a.example", []string{[]string{"a.example", "*.example"}[kind>>1&1]}
+			if e.Leg == Server && e.From != "" {
+				secured.Shown = e.From
+			}
+		}
+		p.handle(Input{On: Secured, Leg: e.Leg, TLS: secured})
 	}
 }
 
@@ -291,6 +303,8 @@ func newPlay(t *testing.T, a, b byte) *play {
 		cfg.Kind, cfg.Secret = KindComponent, "sekrit"
 	case 2:
 		cfg.Kind = KindS2S
+	case 3:
+		cfg.Kind, cfg.Insecure = KindS2S, true
 	}
 	return &play{t: t, s: New(cfg), w: newWire()}
 }
@@ -310,6 +324,9 @@ func FuzzSession(f *testing.F) {
 			f.Fatal(err)
 		}
 		seed := []byte{0, 1}
+		if strings.Contains(string(text), "kind=s2s") {
+			seed[1] = 2 << 2
+		}
 		for line := range strings.Lines(string(text)) {
 			word, rest, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), ">> "), " ")
 			switch {
