@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/xmpplens/xmpplens/proxy/tap"
@@ -17,6 +18,7 @@ import (
 const (
 	keyPoll     = 25 * time.Millisecond // while somebody waits for keys
 	maxSessions = 20_000                // whose secrets are kept, the newest
+	maxWaiting  = 128 << 20             // bytes that wait for keys, of all connections together; one has tap.DefaultBacklog
 )
 
 // A KeyLog reads the secrets of TLS sessions out of a file that programs write
@@ -35,7 +37,10 @@ type KeyLog struct {
 	sessions map[tap.Random][]tap.Key
 	order    []tap.Random // the oldest first
 	bad      error        // the first line that could not be read
+	version  int          // counts keys that came
 	watchers map[*keyWatch]struct{}
+
+	waiting atomic.Int64 // bytes that wait for keys, of all connections
 }
 
 // keyWatch is somebody who waits for keys.
@@ -43,6 +48,7 @@ type keyWatch struct {
 	since time.Time
 	keys  func() // there may be more keys
 	late  func() // none came within keyPatience; once
+	seen  int    // KeyLog.version; of Follow
 }
 
 // keyPatience is how long keys may take before it is said that they are missing: programs
@@ -165,13 +171,14 @@ func (k *KeyLog) add(line []byte) {
 		}
 		k.order = append(k.order, key.Random)
 	}
+	k.version++
 	// A new array: the old one may have been handed out.
 	k.sessions[key.Random] = append(old[:len(old):len(old)], key)
 }
 
 // watch calls keys whenever the file was read, until unwatch.
 func (k *KeyLog) watch(w *keyWatch) {
-	w.since = time.Now()
+	w.since, w.seen = time.Now(), -1
 	k.mu.Lock()
 	k.watchers[w] = struct{}{}
 	k.mu.Unlock()
@@ -207,9 +214,15 @@ func (k *KeyLog) Follow(ctx context.Context) {
 			}
 		}
 		k.Poll() // what is wrong with it is said to those who wait
+		k.mu.Lock()
+		version := k.version
+		k.mu.Unlock()
 		now := time.Now()
 		for _, w := range watchers {
-			w.keys()
+			if w.seen != version {
+				w.seen = version
+				w.keys()
+			}
 			if w.late != nil && now.Sub(w.since) > keyPatience {
 				w.late()
 				w.late = nil

@@ -78,6 +78,13 @@ func (r *Reading) Backlog() int {
 	return r.d.Backlog()
 }
 
+// Forgo gives up what waits: the recording has it.
+func (r *Reading) Forgo() {
+	if r.d != nil {
+		r.d.Forgo(r.take)
+	}
+}
+
 func (r *Reading) note(level, text, hint string) {
 	if r.notes++; r.notes > maxTapNotes {
 		return

@@ -26,6 +26,7 @@ type tapping struct {
 	mu      sync.Mutex
 	r       Reading // guarded by mu
 	watch   *keyWatch
+	counted int  // bytes of the backlog in KeyLog.waiting
 	said    bool // that keys are missing
 	stopped bool
 }
@@ -71,6 +72,13 @@ func (t *tapping) drain() {
 // follow waits for keys as long as some are missing. The caller holds mu.
 func (t *tapping) follow() {
 	wants := !t.stopped && t.r.Update()
+	n := t.r.Backlog()
+	if all := t.keys.waiting.Add(int64(n - t.counted)); n > t.counted && all > maxWaiting {
+		t.r.Forgo()
+		t.keys.waiting.Add(-int64(n))
+		n = 0
+	}
+	t.counted = n
 	switch {
 	case wants && t.watch == nil:
 		t.watch = &keyWatch{keys: t.more, late: t.late}

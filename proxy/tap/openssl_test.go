@@ -285,10 +285,11 @@ func TestOpenSSLRetry(t *testing.T) {
 // TestOpenSSLEarly has early data that the server takes, and early data that it refuses.
 func TestOpenSSLEarly(t *testing.T) {
 	const early = "good morrow\n"
-	for _, accepted := range []bool{true, false} {
-		t.Run(fmt.Sprintf("accepted=%v", accepted), func(t *testing.T) {
+	for _, how := range []string{"accepted", "another hello", "played back"} {
+		t.Run(how, func(t *testing.T) {
+			accepted := how == "accepted"
 			args := []string{"-tls1_3", "-early_data"}
-			if !accepted {
+			if how == "another hello" {
 				// Tickets for early data, and none taken: the groups force another hello.
 				args = append(args, "-groups", "P-384")
 			}
@@ -301,6 +302,13 @@ func TestOpenSSLEarly(t *testing.T) {
 			o.talk()
 			o.end()
 			o.dial("-tls1_3", "-sess_in", session, "-early_data", data)
+			if how == "played back" {
+				// The server takes a ticket's early data once.
+				o.server.says(early)
+				o.talk()
+				o.end()
+				o.dial("-tls1_3", "-sess_in", session, "-early_data", data)
+			}
 			if accepted {
 				o.server.says(early)
 			}
@@ -324,4 +332,32 @@ func TestOpenSSLEarly(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOpenSSLRenegotiation has a client of TLS 1.2 that makes another handshake inside the
+// first.
+func TestOpenSSLRenegotiation(t *testing.T) {
+	o := newOpenSSL(t, ecKey(), "-tls1_2", "-client_renegotiation")
+	o.dial("-tls1_2", "-legacy_renegotiation")
+	o.talk()
+	o.client.say("R\n")
+	o.client.says("RENEGOTIATING")
+	for end := time.Now().Add(limit); strings.Count(o.keys(), "CLIENT_RANDOM") < 2 && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	}
+	o.client.say("more\n")
+	o.server.says("more\n")
+	w := o.end()
+	for _, when := range []string{"before", "middle", "after"} {
+		s := look(t, w, when, 1)
+		checkTalk(t, s, append(append([]said(nil), opensslTalk...), said{tap.Client, "more\n"}))
+		if !s.noticed("renegotiation") {
+			t.Errorf("notices %q", s.notices)
+		}
+	}
+}
+
+// keys returns the key log so far.
+func (o *openssl) keys() string {
+	b, _ := os.ReadFile(o.file("keys.log"))
+	return string(b)
 }

@@ -210,6 +210,15 @@ func (d *Decrypter) End(emit func(Event)) {
 	}
 }
 
+// Forgo gives up what waits, as if MaxBacklog were reached.
+func (d *Decrypter) Forgo(emit func(Event)) {
+	d.begin(emit)
+	defer d.finish()
+	err := &BacklogError{d.size}
+	d.fail(Client, err)
+	d.fail(Server, err)
+}
+
 // Wants returns the random of the session whose secrets are not known yet, or
 // not all of them.
 func (d *Decrypter) Wants() (r Random, yes bool) {
