@@ -42,7 +42,8 @@ const doctorLimit = 15 * time.Second
 
 // A doctor looks at one domain.
 type doctor struct {
-	domain string
+	domain string // as in addresses of accounts
+	name   string // the same as in DNS and URLs
 	target string // as UPSTREAM of the proxy
 	up     proxy.Upstream
 	proxy  *proxy.Proxy // to look up and to dial as the proxy does
@@ -96,7 +97,8 @@ func (c *doctorCmd) Run(s *streams) error {
 
 // doctor checks the flags.
 func (c *doctorCmd) doctor(domain string) (*doctor, error) {
-	d := &doctor{domain: domain, target: domain, web: c.WebServer}
+	d := &doctor{domain: domain, name: proxy.ServerName(domain), web: c.WebServer}
+	d.target = d.name
 	if c.Server != "" {
 		d.target = c.Server
 	}

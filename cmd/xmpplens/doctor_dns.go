@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/miekg/dns"
 )
@@ -31,37 +33,48 @@ func (d *doctor) lookUp(ctx context.Context, s *section) zone {
 	if !d.up.Service {
 		return z // the server was given
 	}
-	without := map[string]string{
-		"xmpp-client":  "none: clients try " + net.JoinHostPort(d.domain, "5222"),
-		"xmpps-client": "none: clients use STARTTLS",
-		"xmpp-server":  "none: servers try " + net.JoinHostPort(d.domain, "5269"),
-		"xmpps-server": "none: servers use STARTTLS",
+	services := []struct {
+		name, without string
+		keep          *[]string
+	}{
+		{"xmpp-client", "none: clients try " + net.JoinHostPort(d.name, "5222"), &z.clients},
+		{"xmpps-client", "none: clients use STARTTLS", &z.direct},
+		{"xmpp-server", "none: servers try " + net.JoinHostPort(d.name, "5269"), nil},
+		{"xmpps-server", "none: servers use STARTTLS", nil},
 	}
-	for _, service := range []string{"xmpp-client", "xmpps-client", "xmpp-server", "xmpps-server"} {
-		name := "_" + service + "._tcp"
-		list, err := d.targets(ctx, service)
+	found := make([]struct {
+		list []string
+		err  error
+	}, len(services))
+	var quicErr error
+	var texts section
+	var wg sync.WaitGroup
+	for i, v := range services {
+		wg.Go(func() { found[i].list, found[i].err = d.targets(ctx, v.name) })
+	}
+	wg.Go(func() { z.quic, quicErr = d.quic(ctx) })
+	wg.Go(func() { d.alternatives(ctx, &texts) })
+	wg.Wait()
+	for i, v := range services {
+		name, list := "_"+v.name+"._tcp", found[i].list
 		switch {
-		case err != nil:
-			s.add(statusFailed, name, "%s", plainly(err))
+		case found[i].err != nil:
+			s.add(statusFailed, name, "%s", plainly(found[i].err))
 		case len(list) == 0:
-			s.add(statusNone, name, "%s", without[service])
+			s.add(statusNone, name, "%s", v.without)
 		default:
 			s.list(statusOK, name, list[0], list[1:])
 		}
-		switch service {
-		case "xmpp-client":
-			z.clients = list
-		case "xmpps-client":
-			z.direct = list
+		if v.keep != nil {
+			*v.keep = list
 		}
 	}
-	var err error
-	if z.quic, err = d.quic(ctx); err != nil {
-		s.add(statusFailed, "_xmppq-client._udp", "%s", plainly(err))
+	if quicErr != nil {
+		s.add(statusFailed, "_xmppq-client._udp", "%s", plainly(quicErr))
 	} else if len(z.quic) > 0 {
 		s.list(statusWarning, "_xmppq-client._udp", z.quic[0]+" (QUIC, XEP-0467)", z.quic[1:])
 	}
-	d.alternatives(ctx, s)
+	s.Checks = append(s.Checks, texts.Checks...)
 	z.addrs = d.addresses(ctx, s, z)
 	return z
 }
@@ -69,7 +82,7 @@ func (d *doctor) lookUp(ctx context.Context, s *section) zone {
 func (d *doctor) targets(ctx context.Context, service string) ([]string, error) {
 	ctx, cancel := timed(ctx)
 	defer cancel()
-	return d.proxy.Targets(ctx, service, d.domain)
+	return d.proxy.Targets(ctx, service, d.name)
 }
 
 // resolver is the one that was asked for.
@@ -85,7 +98,7 @@ func (d *doctor) resolver() *net.Resolver {
 func (d *doctor) quic(ctx context.Context) ([]string, error) {
 	ctx, cancel := timed(ctx)
 	defer cancel()
-	_, records, err := d.resolver().LookupSRV(ctx, "xmppq-client", "udp", d.domain)
+	_, records, err := d.resolver().LookupSRV(ctx, "xmppq-client", "udp", d.name)
 	if absent(err) {
 		return nil, nil
 	}
@@ -106,7 +119,7 @@ func absent(err error) bool {
 func (d *doctor) alternatives(ctx context.Context, s *section) {
 	ctx, cancel := timed(ctx)
 	defer cancel()
-	texts, err := d.resolver().LookupTXT(ctx, "_xmppconnect."+d.domain)
+	texts, err := d.resolver().LookupTXT(ctx, "_xmppconnect."+d.name)
 	switch {
 	case absent(err):
 		s.add(statusNone, "_xmppconnect TXT", "none, as it should be")
@@ -129,23 +142,31 @@ func (d *doctor) addresses(ctx context.Context, s *section, z zone) map[string]s
 	out := make(map[string]string)
 	hosts := hostsOf(slices.Concat(z.clients, z.direct))
 	if len(hosts) == 0 {
-		hosts = []string{d.domain}
+		hosts = []string{d.name}
 	}
 	ctx, cancel := timed(ctx)
 	defer cancel()
-	for _, h := range hosts[:min(len(hosts), maxTargets)] {
-		addrs, err := d.resolver().LookupNetIP(ctx, "ip", h)
-		if err != nil {
+	hosts = hosts[:min(len(hosts), maxTargets)]
+	answers := make([]struct {
+		addrs []netip.Addr
+		err   error
+	}, len(hosts))
+	var wg sync.WaitGroup
+	for i, h := range hosts {
+		wg.Go(func() { answers[i].addrs, answers[i].err = d.resolver().LookupNetIP(ctx, "ip", h) })
+	}
+	wg.Wait()
+	for i, h := range hosts {
+		if err := answers[i].err; err != nil {
 			s.add(statusFailed, "address", "of %s: %s", h, plainly(err))
-			continue
 		}
-		for _, a := range addrs {
-			if out[h] == "" && !a.IsLoopback() {
-				out[h] = a.Unmap().String()
-			}
+		for _, a := range answers[i].addrs {
 			if a.IsLoopback() {
 				s.add(statusWarning, "address", "%s is this machine (%s): with a hosts line or a DNS server of your own in force, give the proxy the server's address and not its name", h, a)
 				break
+			}
+			if out[h] == "" {
+				out[h] = a.Unmap().String()
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 
 	"github.com/mattn/go-runewidth"
 )
@@ -129,7 +130,27 @@ type sheet struct {
 	began bool
 }
 
-func (p *sheet) line(s string) { fmt.Fprintln(p.w, s); p.began = true }
+// line makes visible what could drive a terminal: much comes from elsewhere.
+func (p *sheet) line(s string) {
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsGraphic(r) {
+			return '\ufffd'
+		}
+		return r
+	}, s)
+	fmt.Fprintln(p.w, s)
+	p.began = true
+}
+
+// word quotes what a shell would understand.
+func word(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_./:@%+=,[]", r))
+	}) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
 
 func (p *sheet) gap() {
 	if p.began {

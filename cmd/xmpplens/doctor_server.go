@@ -88,7 +88,7 @@ func (d *doctor) ask(ctx context.Context, s *section, z zone) ([]*offering, erro
 func (d *doctor) knock(ctx context.Context, direct bool) (*offering, error) {
 	ctx, cancel := timed(ctx)
 	defer cancel()
-	nc, direct, err := d.proxy.Dial(ctx, d.domain, direct)
+	nc, direct, err := d.proxy.Dial(ctx, d.name, direct)
 	if err != nil {
 		return nil, err
 	}
@@ -114,9 +114,8 @@ func (d *doctor) knock(ctx context.Context, direct bool) (*offering, error) {
 			return nil, errors.Join(fmt.Errorf("%s offers STARTTLS and then refuses it: %.100q", o.Addr, answer), err)
 		}
 	}
-	name := proxy.ServerName(d.domain)
-	tc := tls.Client(nc, &tls.Config{ServerName: name, NextProtos: []string{"xmpp-client"}, InsecureSkipVerify: true, VerifyConnection: func(cs tls.ConnectionState) error {
-		if err := proxy.Verify(cs, name, d.roots); err != nil {
+	tc := tls.Client(nc, &tls.Config{ServerName: d.name, NextProtos: []string{"xmpp-client"}, InsecureSkipVerify: true, VerifyConnection: func(cs tls.ConnectionState) error {
+		if err := proxy.Verify(cs, d.name, d.roots); err != nil {
 			o.Untrusted = strings.TrimPrefix(err.Error(), "x509: ")
 		}
 		return nil
@@ -270,5 +269,8 @@ func (o *offering) describe(s *section) {
 			row.text += " (XEP-0138): the proxy takes it out, unless --compression=inflate"
 		}
 		s.add(statusOK, row.name, "%s", row.text)
+	}
+	if slices.ContainsFunc(o.logins(), func(m string) bool { return strings.HasPrefix(m, "SCRAM-") }) {
+		s.add(statusNone, "signed offer", "whether the server signs its offer (XEP-0474) is said during a login only; where it does, a client notices what the proxy takes out")
 	}
 }

@@ -9,11 +9,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/alecthomas/kong"
 	"github.com/mattn/go-runewidth"
@@ -300,6 +302,55 @@ func TestDoctorServers(t *testing.T) {
 		t.Error(err)
 	}
 	wants(t, out, "STARTTLS at "+e.Addr, "SCRAM-SHA-256-PLUS", "! intercept", "✓ re-authenticate", "✓ tap")
+}
+
+// What others say cannot drive the terminal, nor the shell that a line is
+// copied to.
+func TestDoctorHostile(t *testing.T) {
+	r := report{Endpoints: []endpoint{{Kind: "websocket", URL: "wss://x/$(reboot)'", Works: true}}}
+	r.begin("DNS").list(statusOK, "name\x1b[2J", "text\x07", []string{"value\u202e\x00", strings.Repeat("x", 200)})
+	r.Escapes = escapes(zone{}, hostMeta{endpoints: r.Endpoints})
+	r.Recipe = recipes(clientNamed("converse"), (&doctorCmd{Listen: "127.0.0.1:5222"}).placement(nil, &r))
+	var b strings.Builder
+	r.text(&b)
+	if i := strings.IndexFunc(b.String(), func(r rune) bool { return r != '\n' && !unicode.IsGraphic(r) }); i >= 0 {
+		t.Errorf("at %d: %q", i, b.String())
+	}
+	if n := strings.Count(b.String(), `'wss://x/$(reboot)'\'''`); n != 2 {
+		t.Errorf("quoted %d times:\n%s", n, b.String())
+	}
+}
+
+// A domain has another form in DNS than in addresses.
+func TestDoctorForeignDomain(t *testing.T) {
+	ca := proxytest.NewCA(t)
+	server := proxytest.StartProsody(t, ca, host)
+	resolver := serveZone(t, false, "_xmpp-client._tcp.xn--bcher-kva.example. SRV 5 0 "+portOf(server.Addr)+" xmpp.xn--bcher-kva.example.", "xmpp.xn--bcher-kva.example. A 127.0.0.1")
+	out, err := doctorSays(t, "--resolver", resolver, "--web-server", "127.0.0.1:1", "--client=smack", "bücher.example")
+	if err == nil {
+		t.Error("Prosody does not have this domain")
+	}
+	wants(t, out, "✓ _xmpp-client._tcp xmpp.xn--bcher-kva.example:"+portOf(server.Addr), "host-unknown", `setXmppDomain("bücher.example")`, "_xmpp-client._tcp.xn--bcher-kva.example. 60 IN SRV")
+}
+
+// The lines of the redirect are understood by the kernel, in a network of their
+// own.
+func TestDoctorRedirect(t *testing.T) {
+	if os.Geteuid() != 0 {
+		proxytest.Missing(t, "needs root, to make a network namespace")
+	}
+	proxytest.Need(t, "nft", "nftables")
+	proxytest.Need(t, "iptables", "iptables")
+	r := redirectRecipe((&doctorCmd{Listen: "127.0.0.1:5222"}).placement(nil, &report{}))
+	var script strings.Builder
+	for _, l := range r.Lines {
+		if strings.HasPrefix(l, "nft") || strings.HasPrefix(l, "iptables") {
+			script.WriteString(strings.NewReplacer("skuid != lens", "skuid != nobody", "owner lens", "owner nobody").Replace(l) + "\n")
+		}
+	}
+	if out, err := exec.Command("unshare", "-n", "sh", "-ec", script.String()).CombinedOutput(); err != nil {
+		t.Errorf("%v: %s\n%s", err, out, script.String())
+	}
 }
 
 func TestVerdicts(t *testing.T) {

@@ -29,7 +29,7 @@ func escapes(z zone, m hostMeta) []string {
 		if !e.Works {
 			continue
 		}
-		say("%s: what looks into host-meta goes there. For such a client: xmpplens proxy %s", e.URL, e.URL)
+		say("%s: what looks into host-meta goes there. For such a client: xmpplens proxy %s", e.URL, word(e.URL))
 	}
 	if m.direct {
 		say("host-meta.json names direct TLS by address (XEP-0487): a client that reads it asks no DNS.")

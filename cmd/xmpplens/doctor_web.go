@@ -142,7 +142,7 @@ var errNoPage = errors.New("no such page")
 func (d *doctor) fetch(ctx context.Context, path string) ([]byte, http.Header, error) {
 	ctx, cancel := timed(ctx)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, (&url.URL{Scheme: "https", Host: d.domain, Path: path}).String(), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, (&url.URL{Scheme: "https", Host: d.name, Path: path}).String(), nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -187,7 +187,7 @@ func (d *doctor) httpClient() *http.Client {
 // dialWeb connects to the web server, which for the domain itself may be
 // another one than DNS says.
 func (d *doctor) dialWeb(ctx context.Context, network, addr string) (net.Conn, error) {
-	if d.web != "" && strings.EqualFold(addr, net.JoinHostPort(d.domain, "443")) {
+	if d.web != "" && strings.EqualFold(addr, net.JoinHostPort(d.name, "443")) {
 		addr = d.web
 	}
 	nd := net.Dialer{Resolver: d.proxy.Resolver, Timeout: doctorLimit}
@@ -296,26 +296,9 @@ func (d *doctor) pins(ctx context.Context, s *section, z zone, m hostMeta, offer
 	if d.up.Service {
 		targets := slices.Concat(z.clients, z.direct)
 		if len(targets) == 0 {
-			targets = []string{net.JoinHostPort(d.domain, "5222")}
+			targets = []string{net.JoinHostPort(d.name, "5222")}
 		}
-		for _, t := range targets[:min(len(targets), maxTargets)] {
-			if d.dns == "" {
-				s.add(statusFailed, "DANE", "the system's DNS server is not known: give one with --resolver=ADDR")
-				break
-			}
-			list, signed, err := d.tlsa(ctx, t)
-			switch {
-			case err != nil:
-				s.add(statusFailed, "DANE", "%s: %s", t, plainly(err))
-			case len(list) == 0:
-				s.add(statusNone, "DANE", "no TLSA record for %s", t)
-			case signed:
-				s.list(statusWarning, "DANE", t+": signed TLSA records (RFC 7673). A client that checks them refuses the proxy's authority", list)
-				kinds = append(kinds, "DANE")
-			default:
-				s.list(statusNone, "DANE", t+": TLSA records, which the DNS server does not call signed: they count for nobody", list)
-			}
-		}
+		kinds = append(kinds, d.dane(ctx, s, targets[:min(len(targets), maxTargets)])...)
 	}
 	if d.posh(ctx, s, offers) {
 		kinds = append(kinds, "POSH")
@@ -326,6 +309,38 @@ func (d *doctor) pins(ctx context.Context, s *section, z zone, m hostMeta, offer
 	}
 	slices.Sort(kinds)
 	return slices.Compact(kinds)
+}
+
+// dane looks for pinned certificates in DNS.
+func (d *doctor) dane(ctx context.Context, s *section, targets []string) (kinds []string) {
+	if d.dns == "" {
+		s.add(statusFailed, "DANE", "the system's DNS server is not known: give one with --resolver=ADDR")
+		return nil
+	}
+	found := make([]struct {
+		list   []string
+		signed bool
+		err    error
+	}, len(targets))
+	var wg sync.WaitGroup
+	for i, t := range targets {
+		wg.Go(func() { found[i].list, found[i].signed, found[i].err = d.tlsa(ctx, t) })
+	}
+	wg.Wait()
+	for i, t := range targets {
+		switch f := found[i]; {
+		case f.err != nil:
+			s.add(statusFailed, "DANE", "%s: %s", t, plainly(f.err))
+		case len(f.list) == 0:
+			s.add(statusNone, "DANE", "no TLSA record for %s", t)
+		case f.signed:
+			s.list(statusWarning, "DANE", t+": signed TLSA records (RFC 7673). A client that checks them refuses the proxy's authority", f.list)
+			kinds = append(kinds, "DANE")
+		default:
+			s.list(statusNone, "DANE", t+": TLSA records, which the DNS server does not call signed: they count for nobody", f.list)
+		}
+	}
+	return kinds
 }
 
 // posh reads the certificates of RFC 7711; one step of delegation is followed.

@@ -21,7 +21,7 @@ type recipe struct {
 // is.
 type placement struct {
 	addr, host, port string // of the proxy
-	domain           string
+	domain, name     string // in addresses of accounts, in DNS
 	target           string // as UPSTREAM
 	servers          []site
 	endpoints        []endpoint
@@ -40,7 +40,7 @@ const (
 // placement puts the recipes in place: with what was found out, or with
 // examples.
 func (c *doctorCmd) placement(d *doctor, r *report) placement {
-	p := placement{addr: c.Listen, domain: someDomain, target: someDomain, ca: "$(xmpplens ca path)", endpoints: r.Endpoints}
+	p := placement{addr: c.Listen, domain: someDomain, name: someDomain, target: someDomain, ca: "$(xmpplens ca path)", endpoints: r.Endpoints}
 	p.host, p.port = split(c.Listen)
 	dir := c.CADir
 	if dir == "" {
@@ -50,7 +50,7 @@ func (c *doctorCmd) placement(d *doctor, r *report) placement {
 		p.ca = ca.Path()
 	}
 	if d != nil {
-		p.domain, p.target = d.domain, d.target
+		p.domain, p.name, p.target = d.domain, d.name, d.target
 		for service, targets := range map[string][]string{"xmpp-client": d.found.clients, "xmpps-client": d.found.direct} {
 			for _, t := range targets[:min(len(targets), maxTargets)] {
 				host, port := split(t)
@@ -63,7 +63,7 @@ func (c *doctorCmd) placement(d *doctor, r *report) placement {
 		slices.SortFunc(p.servers, func(a, b site) int { return strings.Compare(a.service, b.service) })
 	}
 	if len(p.servers) == 0 {
-		name := p.domain
+		name := p.name
 		if d == nil {
 			name = "xmpp." + p.domain
 		}
@@ -102,7 +102,7 @@ func recipes(c *client, p placement) []recipe {
 		if !lacks(c.Setting) {
 			setting.Lines = []string{"xmpplens proxy " + listen + p.target}
 		}
-		out = append(out, setting, recipe{"Trust", p.fill(c.Trust), nil}, hostsRecipe(p), zoneRecipe(p, listen))
+		out = append(out, setting, recipe{"Trust", p.fill(c.Trust), nil}, hostsRecipe(p), zoneRecipe(p, listen), redirectRecipe(p))
 	}
 	socks := recipe{"SOCKS5", p.fill(c.SOCKS), nil}
 	if !lacks(c.SOCKS) {
@@ -119,7 +119,7 @@ func recipes(c *client, p placement) []recipe {
 func browserRecipe(c *client, p placement, listen string) recipe {
 	r := recipe{Title: "A setting of the page", Text: p.fill(c.Setting)}
 	for _, e := range p.endpoints {
-		r.Lines = append(r.Lines, "xmpplens proxy "+listen+e.URL)
+		r.Lines = append(r.Lines, "xmpplens proxy "+listen+word(e.URL))
 	}
 	if r.Lines == nil {
 		r.Lines = []string{
@@ -158,7 +158,7 @@ func hostsRecipe(p placement) recipe {
 
 // zoneRecipe is for a DNS server that a test machine or network asks.
 func zoneRecipe(p placement, listen string) recipe {
-	proxy := "lens." + p.domain + "."
+	proxy := "lens." + p.name + "."
 	ip := p.host
 	if net.ParseIP(ip) == nil || net.ParseIP(ip).IsUnspecified() {
 		ip = "127.0.0.1"
@@ -171,10 +171,33 @@ func zoneRecipe(p placement, listen string) recipe {
 		Title: "Instead: SRV records of a test DNS server",
 		Text:  "For the client's machine only; the proxy asks the real one. One address takes STARTTLS and direct TLS:",
 		Lines: []string{
-			fmt.Sprintf("_xmpp-client._tcp.%s. 60 IN SRV 0 0 %s %s", p.domain, p.port, proxy),
-			fmt.Sprintf("_xmpps-client._tcp.%s. 60 IN SRV 0 0 %s %s", p.domain, p.port, proxy),
+			fmt.Sprintf("_xmpp-client._tcp.%s. 60 IN SRV 0 0 %s %s", p.name, p.port, proxy),
+			fmt.Sprintf("_xmpps-client._tcp.%s. 60 IN SRV 0 0 %s %s", p.name, p.port, proxy),
 			fmt.Sprintf("%s 60 IN %s %s", proxy, kind, ip),
-			fmt.Sprintf("xmpplens proxy %s--resolver=ADDRESS-OF-THE-REAL-DNS-SERVER %s", listen, p.domain),
+			fmt.Sprintf("xmpplens proxy %s--resolver=ADDRESS-OF-THE-REAL-DNS-SERVER %s", listen, p.name),
+		},
+	}
+}
+
+// redirectRecipe is for Linux: what the kernel redirects keeps its destination.
+func redirectRecipe(p placement) recipe {
+	ports := []string{"5222", "5223"}
+	for _, s := range p.servers {
+		if !slices.Contains(ports, s.port) {
+			ports = append(ports, s.port)
+		}
+	}
+	list := strings.Join(ports, ", ")
+	return recipe{
+		Title: "Instead: a redirect (Linux, as root)",
+		Text:  "The proxy runs as a user of its own (here lens), whose connections are not redirected. For clients on other machines, on a router: hook prerouting instead of output, without skuid, and -l '[::]:15222':",
+		Lines: []string{
+			"sudo -u lens xmpplens proxy --transparent -l 127.0.0.1:15222 -l '[::1]:15222'",
+			"nft add table inet xmpplens",
+			"nft 'add chain inet xmpplens out { type nat hook output priority -100; }'",
+			"nft 'add rule inet xmpplens out tcp dport { " + list + " } meta skuid != lens redirect to :15222'",
+			"nft delete table inet xmpplens   # the end of it",
+			"iptables -t nat -A OUTPUT -p tcp -m multiport --dports " + strings.ReplaceAll(list, " ", "") + " -m owner ! --uid-owner lens -j REDIRECT --to-ports 15222   # or this, and ip6tables",
 		},
 	}
 }
