@@ -13,7 +13,8 @@
 // holds no buffer. A blocked write is the backpressure: nothing is queued.
 //
 // Over BOSH a session is not tied to connections: each request of it is a handler
-// of net/http, see bosh.go.
+// of net/http, see bosh.go. Over WebSocket it begins as one, see upgrade.go.
+// Everything else that is asked of a web upstream is passed on, see front.go.
 package proxy
 
 import (

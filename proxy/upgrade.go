@@ -20,16 +20,17 @@ import (
 // the messages, and the server's answer to the client.
 type upgrade struct {
 	f        *front
-	w        http.ResponseWriter
-	r        *http.Request
-	answered bool      // the client has the server's answer, or its connection is the session's
-	early    [2][]byte // by leg: what came behind the handshake, together with it
+	w        http.ResponseWriter // until answered
+	r        *http.Request       // until answered
+	answered bool                // the client has the server's answer, or its connection is the session's
+	early    [2][]byte           // by leg: what came behind the handshake, together with it
 }
 
 // subprotocol is that of XMPP (RFC 7395 §3.1).
 const subprotocol = "xmpp"
 
-// websocket serves a request that opens a WebSocket for XMPP, until it is closed.
+// websocket serves a request that opens a WebSocket for XMPP. When it is open
+// the session goes on by itself: net/http holds buffers as long as a handler runs.
 func (f *front) websocket(w http.ResponseWriter, r *http.Request) {
 	client := clientOf(r)
 	c := &conn{p: f.p, id: int(f.p.last.Add(1)), door: door{up: f.p.Upstream}, cert: client.cert, upgrade: &upgrade{f: f, w: w, r: r}}
@@ -39,15 +40,14 @@ func (f *front) websocket(w http.ResponseWriter, r *http.Request) {
 		rand.Read(key[:])
 		return key
 	}
-	cfg.Moved = func(uri string) (string, bool) { return f.own(r, uri) }
+	outside := (&http.Request{Host: r.Host}).WithContext(context.WithValue(f.ctx, clientKey{}, client))
+	cfg.Moved = func(uri string) (string, bool) { return f.own(outside, uri) }
 	c.sess = session.New(cfg)
 	c.released.L = &c.mu
 	if !f.p.begin(c) {
 		http.Error(w, errEnding.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	defer f.p.ended(c)
-	defer c.cut()
 	ctx := r.Context()
 	in := session.Input{On: session.Accepted, Client: r.RemoteAddr, Server: f.p.Upstream.String()}
 	if client.tls != nil {
@@ -63,13 +63,21 @@ func (f *front) websocket(w http.ResponseWriter, r *http.Request) {
 		cause := c.sess.Cause()
 		c.mu.Unlock()
 		http.Error(w, "xmpplens: "+cause, http.StatusBadGateway)
-		return
 	}
+	c.upgrade.w, c.upgrade.r = nil, nil
+	go c.opened(f.ctx) // ends with the legs, or with the front; the proxy waits for it
+}
+
+// opened is the session from the open WebSocket on.
+func (c *conn) opened(ctx context.Context) {
+	defer c.p.ended(c)
+	defer c.cut()
 	for _, l := range []session.Leg{session.Server, session.Client} {
 		if b := c.upgrade.early[l]; len(b) > 0 {
 			c.handle(ctx, session.Input{On: session.Data, Dir: l.Receives(), Bytes: b})
 		}
 	}
+	c.upgrade.early = [2][]byte{}
 	c.relay(ctx)
 }
 

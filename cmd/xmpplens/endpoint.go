@@ -23,8 +23,6 @@ func (c *proxyCmd) checkEndpoint(p *proxy.Proxy) []error {
 		{c.ServerTLS != "mirror", "--server-tls does not go with " + web + "://, which says it already"},
 		{c.ClientTLS == "starttls", "--client-tls=starttls does not go with " + web + "://: there is no STARTTLS in HTTP; use mirror, off or direct"},
 		{c.Kind != "c2s", "--kind=" + c.Kind + " does not go with " + web + "://, which is for clients"},
-		{c.Tap, "--tap does not go with " + web + "://: the proxy has to see the requests"},
-		{p.SendProxyProtocol != 0, "the PROXY protocol cannot be sent to " + web + "://: several clients share a connection"},
 		{len(p.Domains) > 0, "--target does not go with " + web + "://, which is one server"},
 	} {
 		if wrong.is {

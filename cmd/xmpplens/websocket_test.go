@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -50,6 +52,30 @@ func TestWebSocket(t *testing.T) {
 			}
 			p.finds("sasl-clear", "sm-h-ahead", "stream-error") // the client counts stanzas from before <enabled/>
 		})
+	}
+}
+
+// The password is known: over WebSocket, too, each leg has a login of its own,
+// whose messages are framed anew.
+func TestWebSocketReauthenticates(t *testing.T) {
+	ca := proxytest.NewCA(t)
+	server := proxytest.StartProsody(t, ca, host)
+	server.Register(t, "juliet", host, "capulet")
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte("capulet\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := startProxy(t, "--server-ca", ca.File, "--account=juliet@localhost", "--password-file", file, "wss://"+server.HTTPS+"/xmpp-websocket")
+	out, err := proxytest.XMPPJS(t, p.ca, "wss://localhost:"+portOf(p.addr)+"/xmpp-websocket", "juliet@localhost", "capulet", "juliet@localhost/balcony", "O Romeo")
+	if err != nil || !strings.Contains(out, "got O Romeo") {
+		t.Fatalf("%v: %.2000s", err, out)
+	}
+	p.stop()
+	s := p.show()
+	for _, want := range []string{"(--account)", "with the server", "SASL success", "[online]"} {
+		if !strings.Contains(s, want) {
+			t.Errorf("no %q in\n%.8000s", want, s)
+		}
 	}
 }
 

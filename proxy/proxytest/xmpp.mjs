@@ -19,6 +19,11 @@ function over(code, why) {
   xmpp.stop().catch(() => {});
 }
 
+// 0.14 throws when something arrives after it has closed its stream.
+process.on("uncaughtException", (err) => {
+  over(1, String(err));
+  process.exit();
+});
 xmpp.on("error", (err) => over(1, String(err)));
 xmpp.on("stanza", (stanza) => {
   const body = stanza.is("message") && stanza.getChildText("body");

@@ -15,7 +15,8 @@
 // then on each chunk is sent on as it came and the decoder only keeps step, to
 // know the boundaries and to notice the frames that lead a client elsewhere.
 // Over BOSH there are no chunks but the bodies of requests and answers, all of
-// which are handled frame by frame: see bosh.go.
+// which are handled frame by frame: see bosh.go. Over WebSocket chunks hold
+// frames of that, whose payload is what is recorded: see websocket.go.
 //
 // Every change that the session makes by itself is an event of the recording
 // with its reason: the data of a direction with edits and verdicts applied and
