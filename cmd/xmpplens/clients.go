@@ -67,7 +67,7 @@ var clients = []*client{
 		Binding: "nothing: -PLUS is switched off in nbxmpp, since reading the binding crashes. Interception works",
 		SOCKS:   `Preferences, the account, Connection, Proxy, the gear: a proxy of type SOCKS5, host 127.0.0.1, port 1080`,
 		Keys:    "SSLKEYLOGFILE={keys} gajim (GnuTLS); as a Flatpak: flatpak run --env=SSLKEYLOGFILE={keys} org.gajim.Gajim",
-		Seen:    "sources of 2026-08, nbxmpp of 2026-06",
+		Seen:    "sources of 2026-08, nbxmpp of 2026-06 and 4.2.2 (Debian 12, tried)",
 	},
 	{
 		Name: "go-sendxmpp", Aliases: []string{"gosendxmpp"}, Title: "go-sendxmpp", Program: "go-sendxmpp",

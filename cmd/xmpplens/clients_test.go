@@ -61,6 +61,7 @@ var visitors = []visitor{
 	{"slixmpp", visitSlixmpp, map[string]string{"Prosody": "SCRAM-SHA-1", "ejabberd": "SCRAM-SHA-256"}},
 	{"profanity", visitProfanity, map[string]string{"Prosody": "SCRAM-SHA-1", "ejabberd": "SCRAM-SHA-256"}},
 	{"@xmpp/client", visitXMPPJS, map[string]string{"Prosody": "SCRAM-SHA-1", "ejabberd": "PLAIN"}}, // knows no other hash
+	{"nbxmpp (Gajim)", visitNbxmpp, map[string]string{"Prosody": "SCRAM-SHA-1", "ejabberd": "SCRAM-SHA-256"}},
 	{"mellium", visitMellium, map[string]string{"Prosody": "SCRAM-SHA-1", "ejabberd": "SCRAM-SHA-256"}},
 }
 

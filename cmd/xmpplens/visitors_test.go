@@ -62,6 +62,18 @@ func visitXMPPJS(t *testing.T, v visit) {
 	}
 }
 
+// nbxmpp is what Gajim is made of.
+func visitNbxmpp(t *testing.T, v visit) {
+	flags := []string{"--to=" + v.romeo, "--say=" + fromJuliet}
+	if v.direct {
+		flags = append(flags, "--direct")
+	}
+	out, err := proxytest.Nbxmpp(t, v.juliet+"/balcony", "capulet", v.addr, "", flags...)
+	if err != nil || !strings.Contains(out, "got "+fromRomeo) {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 // Profanity is a terminal program; its commands at the start of a session are
 // in a script.
 func visitProfanity(t *testing.T, v visit) {

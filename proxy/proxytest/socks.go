@@ -12,8 +12,10 @@ import (
 var nbx []byte
 
 // Nbxmpp runs a client of nbxmpp, Gajim's library, that goes to addr by the SOCKS5
-// proxy at socks, and returns what it printed: "online" and its address, "pong".
-// Flags: --direct for direct TLS, --auth for a name and password for the proxy.
+// proxy at socks ("" = straight), and returns what it printed: "online" and its
+// address, then "pong" or "got …". Flags: --direct for direct TLS, --auth for a
+// name and password for the proxy, --to and --say to send a message and wait for
+// one.
 func Nbxmpp(t testing.TB, jid, password, addr, socks string, flags ...string) (string, error) {
 	t.Helper()
 	const python = "/usr/bin/python3"
