@@ -50,8 +50,8 @@ func TestBOSHPhases(t *testing.T) {
 // Each finding has a hit and a near miss.
 func TestBOSHFindings(t *testing.T) {
 	poll := func(n int) string { return cs(fmt.Sprintf("rid='%d' sid='s'", n)) }
-	polling := func(wait string) []string {
-		return []string{"open", cs("rid='1' to='capulet.example' wait='0' hold='0'"), "answered 1", sc("sid='s' polling='5' requests='1'"), "wait 10s", poll(2), "answered 2", sc(""), wait, poll(3)}
+	polling := func(wait string, content ...string) []string {
+		return []string{"open", cs("rid='1' to='capulet.example' wait='0' hold='0'"), "answered 1", sc("sid='s' polling='5' requests='1'"), "wait 10s", poll(2), "answered 2", sc("", content...), wait, poll(3)}
 	}
 	const k1, k2, k3 = "d033e22ae348aeb5660fc2140aec35850c4da997", "admin", "nimda" // the first is the SHA-1 of the second
 	keyed := func(attrs string) []string {
@@ -71,6 +71,7 @@ func TestBOSHFindings(t *testing.T) {
 		{"bosh-polling", true, []string{poll(14), poll(15)}, []string{poll(14), cs("rid='15' sid='s'", "<r/>")}},
 		{"bosh-polling", true, []string{poll(14), poll(15)}, []string{poll(14), "answered 14", sc(""), poll(15)}},
 		{"bosh-polling", false, polling("wait 0s"), polling("wait 5s")},
+		{"bosh-polling", false, polling("wait 0s"), polling("wait 0s", "<message/>")}, // there may be more
 		{"bosh-terminated", true, []string{sc("type='terminate' condition='policy-violation'")}, []string{sc("type='terminate'")}},
 		{"bosh-key", false, keyed(""), keyed("key='" + k2 + "'")},
 		{"bosh-key", false, keyed("key='" + k3 + "'"), keyed("key='" + k2 + "' newkey='x'")},
