@@ -54,6 +54,8 @@ func readScript(t *testing.T, path string) script {
 					sc.cfg.ServerTLS = TLSMode(v)
 				case "mechanisms":
 					sc.cfg.Mechanisms = strings.Split(v, ",")
+				case "accounts":
+					sc.cfg.Accounts = juliet
 				case "own-certificate":
 					sc.cfg.OwnCertificate = true
 				case "transport":
