@@ -320,6 +320,23 @@ func TestOwnCertificate(t *testing.T) {
 	p.stop()
 }
 
+// The proxy's own login over WebSocket.
+func TestAccountOverWebSocket(t *testing.T) {
+	ca := proxytest.NewCA(t)
+	server := proxytest.StartProsody(t, ca, host)
+	server.Register(t, "juliet", host, "capulet")
+	const path = "/xmpp-websocket"
+	p := startProxy(t, "--account=juliet@localhost", "--password-file", secret(t, "capulet"), "--server-ca", ca.File, "wss://"+server.HTTPS+path)
+	out, err := proxytest.XMPPJS(t, p.ca, "wss://localhost:"+portOf(p.addr)+path, "juliet@localhost", "capulet", "juliet@localhost/balcony", "O Romeo")
+	if !strings.Contains(out, "got O Romeo") { // it may stumble over what still comes while it stops
+		t.Errorf("%v: %.2000s", err, out)
+	}
+	p.stop()
+	if s, want := p.show(), "the proxy logs in on each leg by itself (--account): SCRAM-SHA-1 with the server"; !strings.Contains(s, want) {
+		t.Errorf("no %q in\n%.5000s", want, s)
+	}
+}
+
 // pemFiles writes a certificate with its key as --cert and --key want them.
 func pemFiles(t *testing.T, c tls.Certificate) (cert, key string) {
 	t.Helper()

@@ -542,6 +542,13 @@ func (s *Session) edit(d record.Dir, o int64, n int, b []byte, why string) {
 	if s.ws != nil {
 		s.messages(d).changed = true
 	}
+	if last := len(s.events) - 1; n == 1 && len(b) == 0 && last >= 0 {
+		// White space comes octet by octet: many are one edit.
+		if e := &s.events[last]; e.E == record.EventEdit && e.D == d && len(e.Data) == 0 && e.O+e.N == o && e.Why == why {
+			e.N++
+			return
+		}
+	}
 	s.event(record.Event{E: record.EventEdit, D: d, O: o, N: int64(n), Data: b, HasData: true, By: "proxy", Why: why})
 }
 
