@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -265,4 +266,36 @@ func TestImportRefuses(t *testing.T) {
 			t.Errorf("%v: exit code %d, %s", c.args, cmd.ProcessState.ExitCode(), out)
 		}
 	}
+}
+
+// TestTapGo has a Go program whose keys are logged, in front of real servers.
+func TestTapGo(t *testing.T) {
+	ca := proxytest.NewCA(t)
+	login := func(t *testing.T, server string, w proxytest.Way, want ...string) {
+		p := startTap(t, server)
+		keys, err := os.OpenFile(p.keys, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer keys.Close()
+		w.Addr, w.Password, w.Roots, w.KeyLog, w.Offered = p.near.Addr, "capulet", ca.Pool(), keys, true
+		c, err := proxytest.Connect(w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		p.wait("closed by the", p.out.String)
+		p.same(t)
+		p.shows(t, p.show("--format=line"), append(want, "SASL login with "+w.Mechanism, "SASL success", "iq result bind")...)
+	}
+	t.Run("prosody", func(t *testing.T) {
+		server := proxytest.StartProsody(t, ca, host, weak)
+		server.Register(t, "juliet", weak, "capulet")
+		login(t, server.Addr, proxytest.Way{JID: "juliet@" + weak + "/balcony", Mechanism: "SCRAM-SHA-1-PLUS", Binding: "tls-unique"}, "TLS 1.2")
+	})
+	t.Run("ejabberd", func(t *testing.T) {
+		server := proxytest.StartEjabberd(t, ca, host)
+		server.Register(t, "juliet", host, "capulet")
+		login(t, server.Addr, proxytest.Way{JID: "juliet@" + host + "/balcony", Mechanism: "SCRAM-SHA-256-PLUS", Binding: "tls-unique", MaxTLS: tls.VersionTLS12}, "TLS 1.2")
+	})
 }
