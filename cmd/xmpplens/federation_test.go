@@ -37,16 +37,16 @@ func (u *union) start(t *testing.T, flags ...string) {
 	u.a, u.b = proxytest.NewPeer(t, "a.example"), proxytest.NewPeer(t, "b.example")
 	args := []string{"--kind=s2s", "--listen", fmt.Sprintf("127.0.0.1:%d", front), "--server-ca", u.ca.File}
 	var inside []string
-	for _, s := range []*proxytest.Peer{u.a, u.b} {
-		zone = append(zone, fmt.Sprintf("_%s._tcp.%s. SRV 5 0 %d localhost.", u.service, s.Domain, front))
+	for domain, s := range map[string]*proxytest.Peer{u.a.Domain: u.a, u.b.Domain: u.b, "rooms." + u.b.Domain: u.b} {
+		zone = append(zone, fmt.Sprintf("_%s._tcp.%s. SRV 5 0 %d localhost.", u.service, domain, front))
 		to := s.S2S
 		if u.service == "xmpps-server" {
 			to = "tls://" + s.Direct
 		}
 		if !u.lookUp {
-			args = append(args, "--target", s.Domain+"="+to)
+			args = append(args, "--target", domain+"="+to)
 		}
-		inside = append(inside, fmt.Sprintf("_%s._tcp.%s. SRV 5 0 %s localhost.", u.service, s.Domain, to[strings.LastIndexByte(to, ':')+1:]))
+		inside = append(inside, fmt.Sprintf("_%s._tcp.%s. SRV 5 0 %s localhost.", u.service, domain, to[strings.LastIndexByte(to, ':')+1:]))
 	}
 	if u.lookUp {
 		args = append(args, "--resolver", records(t, append(inside, zone[0])...))
@@ -222,5 +222,25 @@ func (u *union) judge(t *testing.T, conns int, want, never []string, found strin
 	}
 	if t.Failed() {
 		t.Logf("recording\n%s", text)
+	}
+}
+
+// One listener has a stream for each pair of domains, to the server of each.
+func TestFederatedRooms(t *testing.T) {
+	u := union{service: "xmpp-server", trust: true, how: proxytest.Federation{Secure: true}}
+	u.start(t)
+	if out, err := proxytest.Slixmpp(t, u.a.CA, u.a.Addr, "user@a.example/balcony", "secret", "--to=lobby@rooms.b.example", "--say=anybody?"); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	u.p.wait("for a message lobby@rooms.b.example → user@a.example", u.p.out.String)
+	u.p.stop()
+	text := u.p.show()
+	for _, want := range []string{"stream a.example → rooms.b.example", "CN=rooms.b.example for rooms.b.example", "shown rooms.b.example, made by the proxy's authority", "stream rooms.b.example → a.example", "chat user@a.example → lobby@rooms.b.example"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the recording lacks %q:\n%s", want, text)
+		}
+	}
+	if found := u.p.check("warning"); len(found) > 0 {
+		t.Errorf("check finds %+v", found)
 	}
 }

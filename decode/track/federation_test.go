@@ -91,6 +91,11 @@ func TestFindingsBetweenServers(t *testing.T) {
 	failure := "SC <failure " + sasl + "><not-authorized/></failure>"
 	external := "CS <auth " + sasl + " mechanism='EXTERNAL'>=</auth>"
 	back := "SC <message from='y@b.example' to='x@a.example/r'/>"
+	const (
+		rooms      = "SC <db:result from='rooms.b.example' to='a.example'>k</db:result>"
+		roomsValid = "CS <db:result from='a.example' to='rooms.b.example' type='valid'/>"
+		toRooms    = "CS <message from='x@a.example/r' to='y@rooms.b.example'/>"
+	)
 	for _, c := range []struct {
 		code      string
 		hit, miss []string
@@ -114,6 +119,8 @@ func TestFindingsBetweenServers(t *testing.T) {
 		{"from-not-authorised", []string{sent, valid, "CS <message from='x@a.example' to='y@rooms.b.example'/>"}, []string{sent, valid, hello}},
 		{"from-not-authorised", []string{external, "SC <success " + sasl + "/>", "CS <message from='x@c.example' to='y@b.example'/>"}, []string{external, "SC <success " + sasl + "/>", hello}},
 		{"from-not-authorised", []string{bidi, sent, valid, "SC <message from='y@b.example' to='x@other.example'/>"}, []string{bidi, sent, valid, back}},
+		{"from-not-authorised", []string{bidi, external, "SC <success " + sasl + "/>", "SC <message from='y@b.example' to='x@other.example'/>"}, []string{bidi, external, "SC <success " + sasl + "/>", back}},
+		{"from-not-authorised", []string{sent, valid, rooms, roomsValid, toRooms}, []string{bidi, sent, valid, rooms, roomsValid, toRooms}},
 		{"bidi-off", []string{sent, valid, back}, []string{bidi, sent, valid, back}},
 		{"bidi-late", []string{sent, valid, bidi}, []string{bidi, sent, valid}},
 		{"bidi-late", []string{external, "SC <success " + sasl + "/>", bidi}, []string{bidi, external, "SC <success " + sasl + "/>"}},
