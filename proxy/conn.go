@@ -183,6 +183,7 @@ func (c *conn) handle(ctx context.Context, in session.Input) {
 		}
 	}
 	var failed [2]error
+	compressed := false
 	for i := range effects {
 		switch e := &effects[i]; e.Do {
 		case session.Record:
@@ -193,12 +194,16 @@ func (c *conn) handle(ctx context.Context, in session.Input) {
 			}
 		case session.Compress:
 			c.legs[e.Leg].compressLocked(e.Unread)
+			compressed = true
 		default:
 			unlock()
 			c.do(ctx, e)
 		}
 	}
 	unlock()
+	if compressed {
+		c.handle(ctx, session.Input{On: session.Compressed})
+	}
 	for i, err := range failed {
 		if err != nil {
 			c.handle(ctx, session.Input{On: session.WriteFailed, Leg: session.Leg(i), Err: endError(err)})

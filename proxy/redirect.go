@@ -122,7 +122,7 @@ func (c *conn) lead(name string) (string, error) {
 		return "", nil // it asks here again
 	}
 	local, ok := c.legs[0].local().(*net.TCPAddr)
-	if !ok {
+	if !ok || c.door.ln == nil {
 		return "", &hinted{errors.New("the client is not connected by TCP, so there is no address to tell it"), "listen on a TCP port, too"}
 	}
 	ip := local.AddrPort().Addr().Unmap().WithZone("").String()

@@ -354,7 +354,7 @@ func TestServiceRecords(t *testing.T) {
 	}
 	p.stop()
 	s := p.show("--format=line")
-	for _, want := range []string{"127.0.0.1:" + port(server.Addr), "127.0.0.1:" + port(server.Direct)} {
+	for _, want := range []string{"127.0.0.1:" + port(server.Addr), "127.0.0.1:" + port(server.Direct), "xmpp.capulet.example:" + port(server.Addr) + " is choice 2 of 2 in DNS: "} {
 		if !strings.Contains(s, want) {
 			t.Errorf("never connected to %s:\n%s", want, s)
 		}

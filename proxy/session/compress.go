@@ -36,6 +36,7 @@ type compressState uint8
 const (
 	uncompressed compressState = iota
 	compressAsked
+	compressing // the shell changes the legs over
 	compressed
 )
 
@@ -101,7 +102,7 @@ func (s *Session) clientAsksCompression(f decode.Frame) {
 // serverCompresses is <compressed/>: both legs change over.
 func (s *Session) serverCompresses(f decode.Frame) {
 	s.forward(record.SC, f)
-	s.zip = zip{state: compressed}
+	s.zip = zip{state: compressing}
 	for _, l := range []Leg{Server, Client} {
 		h := s.half(l.Receives())
 		rest := bytes.Clone(h.dec.Unread())

@@ -66,6 +66,28 @@ func BenchmarkPass(b *testing.B) {
 	}
 }
 
+// While the legs change over to compression nobody reads from the client.
+func TestCompressionWaits(t *testing.T) {
+	s := New(Config{Conn: 1, Compression: Inflate})
+	s.Handle(Input{On: Accepted})
+	s.Handle(Input{On: Dialed, Server: "server:5222"})
+	for i, step := range []struct {
+		in    Input
+		waits bool
+	}{
+		{Input{On: Data, Dir: record.CS, Bytes: []byte("<stream:stream to='a.example' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>")}, false},
+		{Input{On: Data, Dir: record.SC, Bytes: []byte("<stream:stream id='1' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'><stream:features><compression xmlns='" + nsCompression + "'><method>zlib</method></compression></stream:features>")}, false},
+		{Input{On: Data, Dir: record.CS, Bytes: []byte("<compress xmlns='" + nsCompress + "'><method>zlib</method></compress>")}, true},
+		{Input{On: Data, Dir: record.SC, Bytes: []byte("<compressed xmlns='" + nsCompress + "'/>")}, true},
+		{Input{On: Compressed}, false},
+	} {
+		s.Handle(step.in)
+		if got := s.Waits(record.CS); got != step.waits {
+			t.Errorf("step %d: waits %v", i, got)
+		}
+	}
+}
+
 func TestPassAllocatesNothing(t *testing.T) {
 	s := loggedIn(t)
 	chunks := chunksOf(1448)

@@ -169,6 +169,8 @@ func parseInput(t *testing.T, transport Transport, s string) Input {
 		return in
 	case "tls-failed":
 		return Input{On: TLSFailed, Leg: which, Err: errors.New(tail)}
+	case "compressed":
+		return Input{On: Compressed}
 	case "redirected":
 		return Input{On: Redirected, Name: rest}
 	case "redirect-failed":

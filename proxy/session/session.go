@@ -130,6 +130,7 @@ const (
 	Secured                   // answer to Secure: Leg, TLS
 	TLSFailed                 // answer to Secure: Leg, Err, Hint
 	Redirected                // answer to Redirect: Name, the address to tell the client, "" to leave it; Err says why there is none, Hint
+	Compressed                // answer to Compress, when both legs are changed over
 	Upgraded                  // answer to Upgrade: Name (path), Code (101); Hint, what was changed in the request; Err, what is wrong with the answer
 	Refused                   // answer to Upgrade: Name (path), Code (status, 0 = none), Err, Hint
 	WriteFailed               // bytes could not be sent: Leg, Err
@@ -186,7 +187,7 @@ const (
 	Dial                      // connect the server leg to the server of Name (domain), Direct; answer Dialed or DialFailed
 	Secure                    // start TLS on Leg: the client leg as server, with Unread before anything read from the socket; the server leg as client, for Name, offering ALPN; answer Secured or TLSFailed
 	Certificate               // answer to Hello: the leaf for Name, choosing from ALPN
-	Compress                  // begin zlib on Leg, in both directions, with Unread before anything read from below
+	Compress                  // begin zlib on Leg, in both directions, with Unread before anything read from below, before anybody writes; answer Compressed
 	Tap                       // show Bytes, which Leg sent, to the tap; in the order of Handle
 	CloseWrite                // end the sending side of Leg: close_notify, then FIN
 	Close                     // close both legs, the session is over
@@ -350,7 +351,7 @@ func (s *Session) Armed() bool { return s.armed }
 // Waits reports whether the shell must not read more of the direction for now.
 // It may change with any Handle.
 func (s *Session) Waits(d record.Dir) bool {
-	return d == record.CS && (s.waitServer || s.zip.state == compressAsked) && !s.closed
+	return d == record.CS && (s.waitServer || s.zip.state == compressAsked || s.zip.state == compressing) && !s.closed
 }
 
 // ServerReady reports whether bytes may be read from the server leg: a server
@@ -410,6 +411,8 @@ func (s *Session) Handle(in Input) []Effect {
 		s.tlsFailed(in)
 	case Redirected:
 		s.redirected(in)
+	case Compressed:
+		s.zip.state = compressed
 	case Upgraded:
 		s.upgraded(in)
 	case Refused:
