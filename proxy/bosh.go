@@ -111,9 +111,9 @@ func (b *boshFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		b.shutdown()
 		s.goodbye(w, me)
 	case r.Context().Err() != nil:
-		s.unanswered(me, nil, false)
+		s.unanswered(me, nil)
 	default:
-		s.unanswered(me, err, false)
+		s.unanswered(me, err)
 		http.Error(w, "xmpplens: "+err.Error(), http.StatusBadGateway)
 	}
 }
@@ -339,11 +339,11 @@ func (s *boshSession) answer(w http.ResponseWriter, me *waiter, resp *http.Respo
 			return
 		}
 		if resp.Request.Context().Err() != nil {
-			s.unanswered(me, nil, false)
+			s.unanswered(me, nil)
 			return
 		}
 		err = fmt.Errorf("the server's answer ends early: %w", err)
-		s.unanswered(me, err, false)
+		s.unanswered(me, err)
 		http.Error(w, "xmpplens: "+err.Error(), http.StatusBadGateway)
 		return
 	}
@@ -387,7 +387,7 @@ func (s *boshSession) answer(w http.ResponseWriter, me *waiter, resp *http.Respo
 	if err != nil {
 		s.note("warning", fmt.Sprintf("the answer to request %d does not reach the client: %v", me.rid, endError(err)), "")
 		if rest != nil {
-			s.unanswered(me, err, false)
+			s.unanswered(me, err)
 			panic(http.ErrAbortHandler) // the client must not take it for whole
 		}
 	}
@@ -417,10 +417,10 @@ func (s *boshSession) failed(w http.ResponseWriter, me *waiter, resp *http.Respo
 }
 
 // unanswered tells the session that a request gets no answer.
-func (s *boshSession) unanswered(me *waiter, err error, over bool) {
+func (s *boshSession) unanswered(me *waiter, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.handle(nil, session.Input{On: session.Unanswered, RID: me.rid, Err: err, Hint: hintOf(err), Over: over})
+	s.handle(nil, session.Input{On: session.Unanswered, RID: me.rid, Err: err, Hint: hintOf(err)})
 }
 
 // goodbye answers a request because the proxy ends.

@@ -43,8 +43,8 @@ func (t *Tracker) Answered(id int, rid int64) {
 	}
 }
 
-// ReadRID reads the number of a BOSH request; 0 when there is none.
-func ReadRID(s string) int64 {
+// readRID reads the number of a BOSH request; 0 when there is none.
+func readRID(s string) int64 {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n < 1 || n > maxRID {
 		return 0
@@ -97,7 +97,7 @@ func (s *bosh) answer(b *stanza.Body) {
 
 // request takes the wrapper of a request.
 func (s *bosh) request(b *stanza.Body, at time.Duration, f *Facts) {
-	rid := ReadRID(b.RID)
+	rid := readRID(b.RID)
 	switch {
 	case rid == 0:
 		f.find(Error, "bosh-rid", fmt.Sprintf("the request has no rid from 1 to %d", int64(maxRID)), "XEP-0124 §14.1")
