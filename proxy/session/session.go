@@ -18,6 +18,10 @@
 // which are handled frame by frame: see bosh.go. Over WebSocket chunks hold
 // frames of that, whose payload is what is recorded: see websocket.go.
 //
+// A login is passed on as it is, but for mechanisms that cannot work; where the
+// password is known (Config.Accounts) it becomes two logins, one on each leg: see
+// reauth.go.
+//
 // Every change that the session makes by itself is an event of the recording
 // with its reason: the data of a direction with edits and verdicts applied and
 // injections inserted equals the bytes sent to the other leg.
