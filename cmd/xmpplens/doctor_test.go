@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"unicode"
 
@@ -212,14 +213,14 @@ func TestDoctorBadPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hops := 0
+	var hops atomic.Int32
 	for name, c := range map[string]struct {
 		page http.HandlerFunc
 		want string
 	}{
 		"huge": {page(strings.Repeat("<Link/>", maxPage)), "more than 262144 bytes"},
 		"loop": {func(w http.ResponseWriter, r *http.Request) {
-			hops++
+			hops.Add(1)
 			http.Redirect(w, r, r.URL.Path, http.StatusFound)
 		}, "more than 5 redirects"},
 		"downgrade": {func(w http.ResponseWriter, r *http.Request) {
@@ -241,8 +242,8 @@ func TestDoctorBadPages(t *testing.T) {
 			}
 		})
 	}
-	if hops != maxRedirects+1 {
-		t.Errorf("%d requests for a page that redirects to itself", hops)
+	if hops.Load() != maxRedirects+1 {
+		t.Errorf("%d requests for a page that redirects to itself", hops.Load())
 	}
 	for text, want := range map[string]string{
 		`{"url":"https://hosting.example/x.json","expires":60}`: "refers to https://hosting.example/x.json",
