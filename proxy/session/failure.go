@@ -144,7 +144,7 @@ func (s *Session) explainLeave(err error) {
 		s.note("warning", "the client left instead of starting TLS", "")
 	case s.login.stripped && !s.login.tried:
 		s.note("warning", "the client left without logging in; mechanisms with channel binding had been taken out of the offer", s.wayOut())
-	case s.tls[Client] == secured && s.clientHeader == nil:
+	case s.tls[Client] == secured && s.clientHeader == nil && s.ws == nil:
 		s.note("warning", "the client left right after the TLS handshake, perhaps it does not trust the certificate", s.trustHint(errUntrusted))
 	}
 }

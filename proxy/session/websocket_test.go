@@ -168,6 +168,46 @@ func TestWebSocketLongMessage(t *testing.T) {
 	}
 }
 
+// A message that is changed and turns out to be too long to be held goes on in
+// fragments. Frames of the proxy's own to the server are masked.
+func TestWebSocketOwnFrames(t *testing.T) {
+	s := New(Config{Conn: 1, Transport: WebSocket, MaxFrame: 400, Mask: func() [4]byte { return [4]byte{5, 6, 7, 8} }})
+	w := newWire()
+	w.ws = true
+	give := func(in Input) { w.carryOut(t, s.Handle(in)) }
+	give(Input{On: Accepted, TLS: TLS{Version: "TLS 1.3"}})
+	give(Input{On: Dialed})
+	give(Input{On: Upgraded})
+	give(Input{On: Data, Dir: record.CS, Bytes: websocket.AppendFrame(nil, websocket.Text, true, &wsKey, []byte("<open xmlns='"+nsFraming+"' to='b'/>"))})
+	asked := len(w.sent[Server])
+	long := "<f:features xmlns:f='" + nsStreams + "'><c:sasl-channel-binding xmlns:c='" + nsBinding + "'/></f:features>" + strings.Repeat("<a xmlns='x'/>", 100)
+	give(Input{On: Data, Dir: record.SC, Bytes: websocket.AppendFrame(nil, websocket.Text, false, nil, []byte(long[:700]))})
+	give(Input{On: Data, Dir: record.SC, Bytes: websocket.AppendFrame(nil, websocket.Continuation, true, nil, []byte(long[700:]))})
+	if got := string(w.said(Client)); strings.Contains(got, "sasl-channel-binding") || strings.Count(got, "<a ") != 100 {
+		t.Errorf("the client got %s", got)
+	}
+	d := websocket.Decoder{}
+	frames := 0
+	for b := w.sent[Client]; len(b) > 0; {
+		p, n := d.Next(b)
+		if p.Err != nil {
+			t.Fatal(p.Err)
+		}
+		if p.Begins {
+			frames++
+		}
+		b = b[n:]
+	}
+	if m := s.ws.sc; frames < 2 || !d.AtBoundary() || len(m.held)+len(m.out) > 0 {
+		t.Errorf("%d frames, whole: %v; %d bytes held", frames, d.AtBoundary(), len(m.held)+len(m.out))
+	}
+	give(Input{On: Shutdown})
+	if own := w.sent[Server][asked:]; len(own) < 6 || string(own[2:6]) != "\x05\x06\x07\x08" {
+		t.Errorf("said to the server: %q", own)
+	}
+	w.compare(t)
+}
+
 // FuzzWebSocket feeds frames that break every rule: whatever comes in, the
 // session does not stop, and what is sent on is what the log says.
 func FuzzWebSocket(f *testing.F) {
