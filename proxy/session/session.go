@@ -528,6 +528,9 @@ func (s *Session) send(l Leg, b []byte) {
 // inject records and sends bytes of the session's own. They stand before the
 // next byte that the direction receives.
 func (s *Session) inject(d record.Dir, text, why string) {
+	if s.ws != nil && s.waits(d, text, why) {
+		return
+	}
 	s.notes = append(s.notes, record.Event{E: record.EventInject, D: d, O: s.at(d), Data: []byte(text), HasData: true, By: "proxy", Why: why})
 	s.send(into(d), []byte(text))
 }

@@ -57,9 +57,12 @@ type messages struct {
 	elements  int
 	size      int
 
-	after    [][]byte // messages of the proxy's own that wait for its end
+	after    []own // messages of the proxy's own that wait for its end
 	breaches int
 }
+
+// own is a message of the proxy's own, with its reason.
+type own struct{ text, why string }
 
 // framing is that of both directions.
 type framing struct{ cs, sc messages }
@@ -375,9 +378,19 @@ func (w *walk) ends() {
 	}
 	after := m.after
 	*m = messages{in: m.in, breaches: m.breaches}
-	for _, b := range after {
-		s.sendMessage(into(w.d), b)
+	for _, o := range after {
+		s.inject(w.d, o.text, o.why)
 	}
+}
+
+// waits keeps a message of the proxy's own back where one is under way.
+func (s *Session) waits(d record.Dir, text, why string) bool {
+	m := s.messages(d)
+	if m.lost || m.open && !m.working && (!m.hold || m.fragments || m.elements > 0) {
+		m.after = append(m.after, own{text, why})
+		return true
+	}
+	return false
 }
 
 // sendMessage sends b as a message, or puts it into the one that is being
@@ -389,8 +402,6 @@ func (s *Session) sendMessage(l Leg, b []byte) {
 	case m.working:
 		m.out = append(m.out, b...)
 	case m.lost:
-	case m.open && (!m.hold || m.fragments):
-		m.after = append(m.after, slices.Clone(b))
 	default:
 		s.wire(l, websocket.AppendFrame(nil, websocket.Text, true, s.mask(l), b))
 	}

@@ -208,6 +208,26 @@ func TestWebSocketOwnFrames(t *testing.T) {
 	w.compare(t)
 }
 
+// What the proxy says itself waits for the end of a message that is under way.
+func TestWebSocketInject(t *testing.T) {
+	s := New(Config{Conn: 1, Transport: WebSocket})
+	w := newWire()
+	w.ws = true
+	for _, in := range []Input{{On: Accepted}, {On: Dialed}, {On: Upgraded}} {
+		w.carryOut(t, s.Handle(in))
+	}
+	s.armed = false
+	w.carryOut(t, s.Handle(Input{On: Data, Dir: record.CS, Bytes: websocket.AppendFrame(nil, websocket.Text, false, &wsKey, []byte("<a xmlns="))}))
+	s.events, s.notes, s.sends = nil, nil, nil
+	s.inject(record.CS, "<own xmlns='x'/>", "test")
+	w.carryOut(t, s.answer())
+	w.carryOut(t, s.Handle(Input{On: Data, Dir: record.CS, Bytes: websocket.AppendFrame(nil, websocket.Continuation, true, &wsKey, []byte("'x'/>"))}))
+	if got := string(w.said(Server)); got != "<a xmlns='x'/><own xmlns='x'/>" {
+		t.Errorf("the server got %s", got)
+	}
+	w.compare(t)
+}
+
 // FuzzWebSocket feeds frames that break every rule: whatever comes in, the
 // session does not stop, and what is sent on is what the log says.
 func FuzzWebSocket(f *testing.F) {
