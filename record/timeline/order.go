@@ -200,6 +200,7 @@ func (f *Folder) goOn(c *conn, d record.Dir, parts []part, last bool, t time.Dur
 		c.bosh.sequence(d).on = false
 		f.ends(c, d, t, emit)
 	}
+	f.flushBlanks(h, emit) // as behind every data of a stream: they do not wait for what comes
 }
 
 // granted learns how many requests may be on their way.

@@ -213,6 +213,7 @@ func TestOrderOfEdits(t *testing.T) {
 func FuzzBOSH(f *testing.F) {
 	f.Add([]byte{10, 0, 11, 4, 12, 1, 11, 5, 2, 7}, wrap("rid='1'", "<a/>"), "<body")
 	f.Add([]byte{2, 0, 2, 1, 1, 2, 3, 9}, wrap("sid='s' requests='2'", "<message xmlns='jabber:client'><body>x</body></message>"), "</body>\n")
+	f.Add([]byte("B010a7"), "<body xmlns='http://jabber.org/protocol/httpbind' sid='0' requests='0'><message xmlns='u'/></body>", "\\!0004>\n") // white space at the end of a piece
 	f.Fuzz(func(t *testing.T, plan []byte, one, two string) {
 		if len(plan) > 200 || len(one)+len(two) > 4096 {
 			return
