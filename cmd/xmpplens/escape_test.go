@@ -42,6 +42,26 @@ func TestRedirectedClient(t *testing.T) {
 	}
 }
 
+// Profanity goes where it is sent by itself, with its own look at names and
+// certificates.
+func TestRedirectedProfanity(t *testing.T) {
+	ca := proxytest.NewCA(t)
+	first, second := proxytest.StartProsody(t, ca, host), proxytest.StartProsody(t, ca, host)
+	for _, s := range []*proxytest.Prosody{first, second} {
+		s.Register(t, "juliet", host, "capulet")
+	}
+	first.SendElsewhere(t, "error", second.Addr)
+	p := startProxy(t, "--server-ca", ca.File, first.Addr)
+	run := startProfanity(t, "juliet@localhost", p.addr, p.ca, "force", "/ping localhost")
+	p.wait("iq result bind as juliet@localhost/balcony", p.out.String)
+	run("send-keys", "/quit", "Enter")
+	p.wait("connection 2 closed", p.out.String)
+	p.stop()
+	if s := p.show("--format=line"); !strings.Contains(s, "connected to "+second.Addr) || strings.Contains(s, "past the proxy") {
+		t.Errorf("where did it go?\n%s", s)
+	}
+}
+
 // haproxy in front, ejabberd behind, both with the PROXY protocol: recording and
 // server name the client that haproxy had.
 func TestBehindBalancer(t *testing.T) {

@@ -74,23 +74,31 @@ func visitNbxmpp(t *testing.T, v visit) {
 	}
 }
 
-// Profanity is a terminal program; its commands at the start of a session are
-// in a script.
 func visitProfanity(t *testing.T, v visit) {
-	profanity := proxytest.Need(t, "profanity", "profanity")
-	tmux := proxytest.Need(t, "tmux", "tmux")
-	dir := t.TempDir()
-	bin, port, err := net.SplitHostPort(v.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
 	policy := "force"
 	if v.direct {
 		policy = "direct"
 	}
+	run := startProfanity(t, v.juliet, v.addr, v.ca, policy, "/msg "+v.romeo+" "+fromJuliet)
+	v.wait(fromRomeo, func() string { return run("capture-pane", "-p") })
+	run("send-keys", "/quit", "Enter")
+	v.wait("closed", v.out.String)
+}
+
+// startProfanity starts Profanity, a terminal program, and returns what controls
+// its terminal, by commands of tmux. start is a command for when it is online.
+func startProfanity(t *testing.T, jid, addr, ca, policy, start string) (run func(args ...string) string) {
+	t.Helper()
+	profanity := proxytest.Need(t, "profanity", "profanity")
+	tmux := proxytest.Need(t, "tmux", "tmux")
+	dir := t.TempDir()
+	server, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, text := range map[string]string{
-		"data/profanity/accounts":      fmt.Sprintf("[%[1]s]\nenabled=true\njid=%[1]s\npassword=capulet\nserver=%[2]s\nport=%[3]s\nresource=balcony\ntls.policy=%[4]s\nscript.start=start\n", v.juliet, bin, port, policy),
-		"data/profanity/scripts/start": "/msg " + v.romeo + " " + fromJuliet + "\n",
+		"data/profanity/accounts":      fmt.Sprintf("[%[1]s]\nenabled=true\njid=%[1]s\npassword=capulet\nserver=%[2]s\nport=%[3]s\nresource=balcony\ntls.policy=%[4]s\nscript.start=start\n", jid, server, port, policy),
+		"data/profanity/scripts/start": start + "\n",
 		"config/profanity/profrc":      "[notifications]\nmessage=false\n",
 	} {
 		file := filepath.Join(dir, name)
@@ -101,18 +109,17 @@ func visitProfanity(t *testing.T, v visit) {
 			t.Fatal(err)
 		}
 	}
-	run := func(args ...string) string {
-		out, err := exec.Command(tmux, append([]string{"-S", filepath.Join(dir, "tmux"), "-f", "/dev/null"}, args...)...).CombinedOutput()
+	socket := filepath.Join(dir, "tmux")
+	run = func(args ...string) string {
+		out, err := exec.Command(tmux, append([]string{"-S", socket, "-f", "/dev/null"}, args...)...).CombinedOutput()
 		if err != nil {
 			t.Errorf("tmux %v: %v: %s", args, err, out)
 		}
 		return string(out)
 	}
-	run("new-session", "-d", "-x", "160", "-y", "40", "env", "-u", "SSL_CERT_DIR", "LC_ALL=C.UTF-8", "HOME="+dir, "XDG_DATA_HOME="+dir+"/data", "XDG_CONFIG_HOME="+dir+"/config", "SSL_CERT_FILE="+v.ca, profanity, "-a", v.juliet)
-	defer exec.Command(tmux, "-S", filepath.Join(dir, "tmux"), "kill-server").Run() // if it did not quit
-	v.wait(fromRomeo, func() string { return run("capture-pane", "-p") })
-	run("send-keys", "/quit", "Enter")
-	v.wait("closed", v.out.String)
+	run("new-session", "-d", "-x", "160", "-y", "40", "env", "-u", "SSL_CERT_DIR", "LC_ALL=C.UTF-8", "HOME="+dir, "XDG_DATA_HOME="+dir+"/data", "XDG_CONFIG_HOME="+dir+"/config", "SSL_CERT_FILE="+ca, profanity, "-a", jid)
+	t.Cleanup(func() { exec.Command(tmux, "-S", socket, "kill-server").Run() }) // if it did not quit
+	return run
 }
 
 // mellium.im/xmpp is a library; this is a client made with it.
