@@ -228,6 +228,17 @@ func appendHeader(dst []byte, h Header) []byte {
 	dst = h.Time.AppendFormat(dst, "2006-01-02T15:04:05.000000000Z07:00")
 	dst = append(dst, '"')
 	dst = appendField(dst, "tool", h.Tool)
+	for _, n := range []struct {
+		key   string
+		value int64
+	}{{"segment", int64(h.Segment)}, {"offset", h.Offset}, {"carry", h.Carry}} {
+		if n.value != 0 {
+			dst = append(dst, ',', '"')
+			dst = append(dst, n.key...)
+			dst = append(dst, '"', ':')
+			dst = strconv.AppendInt(dst, n.value, 10)
+		}
+	}
 	for _, m := range h.Extra {
 		dst = append(dst, ',')
 		key, _ := json.Marshal(m.Key)

@@ -109,7 +109,13 @@ const Version = 1
 // A Header is the first line of a recording.
 type Header struct {
 	Version int
-	Time    time.Time
+	Time    time.Time // the beginning of the recording, the same in all segments
 	Tool    string
-	Extra   []Member
+
+	// Of a segment; 0 where a recording is one file.
+	Segment int   // number, from 1
+	Offset  int64 // bytes of event lines in the segments before
+	Carry   int64 // bytes of carry lines behind the header
+
+	Extra []Member
 }

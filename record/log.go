@@ -11,54 +11,105 @@ import (
 
 // Options are how a Log is created. The zero value works.
 type Options struct {
-	Force bool             // overwrite a file that exists
+	Force bool             // overwrite a file that exists, unless it is being written
 	Tool  string           // who records, for the header
 	Now   func() time.Time // nil = time.Now
+
+	// Of a recording in segments; see the package's documentation.
+	Segment     int64          // bytes at which a segment is closed that is compressed; 0 = DefaultSegment
+	RotateSize  int64          // bytes at which the next file is begun; 0 = never
+	RotateEvery time.Duration  // time after which the next file is begun; 0 = never
+	Keep        int            // closed files that are kept; 0 = all
+	Ring        int64          // bytes on disk; what is older goes, and Log.Keep keeps the rest; 0 = no ring
+	Carry       func() Carrier // nil = what is open at the beginning of the oldest segment is not known
+	Warn        func(error)    // is told what went wrong in the background; nil = nobody
 }
 
 // A Log is a recording that is being written. It is safe for concurrent use.
 type Log struct {
-	file  *os.File
+	file  *os.File // guarded by mu when rolling
+	name  string
 	now   func() time.Time
 	start time.Time
+	tool  string
 	temp  bool
+	roll  *rolling // nil: one file
 
 	mu      sync.Mutex
-	size    int64 // bytes of whole lines; guarded by mu
+	size    int64 // bytes of whole lines in file; guarded by mu
 	events  int64 // guarded by mu
 	last    time.Duration
 	err     *StoppedError // sticks; guarded by mu
 	closed  bool          // guarded by mu
 	readers map[*Reader]struct{}
 
-	committed atomic.Int64  // size, for readers
+	committed atomic.Int64  // bytes of the recording, for readers
 	stopped   chan struct{} // closed when err is set, and by Close
 	done      chan struct{} // closed by Close
 }
 
 // Create makes a recording at path, mode 0600. A file that is there already is
-// an error unless Force.
+// an error unless Force; one that another Log is writing is always one.
 func Create(path string, o Options) (*Log, error) {
-	flags := os.O_RDWR | os.O_CREATE | os.O_EXCL
-	if o.Force {
-		flags = os.O_RDWR | os.O_CREATE | os.O_TRUNC
+	if o.segments(path) {
+		return createSegments(path, o)
 	}
-	f, err := os.OpenFile(path, flags, 0o600)
-	if errors.Is(err, os.ErrExist) {
-		return nil, &hinted{fmt.Errorf("record: %s exists already", path), "choose another name, or overwrite it with --force"}
-	}
+	f, err := create(path, o.Force)
 	if err != nil {
-		return nil, fmt.Errorf("record: create the recording: %w", err)
-	}
-	if o.Force {
-		f.Chmod(0o600) // an older file may have been open to others; a device cannot be changed
+		return nil, err
 	}
 	return begin(f, o, false)
 }
 
+// create opens a new file for one writer.
+func create(path string, force bool) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		if f, err = os.OpenFile(path, os.O_RDWR, 0); err != nil {
+			return nil, exists(path)
+		}
+		switch {
+		case !lock(f):
+			err = taken(path)
+		case !force:
+			err = exists(path)
+		default:
+			err = f.Truncate(0)
+			if info, serr := f.Stat(); serr == nil && !info.Mode().IsRegular() {
+				err = nil // a device cannot be cut
+			}
+		}
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+		f.Chmod(0o600) // an older file may have been open to others; a device cannot be changed
+		return f, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("record: create the recording: %w", err)
+	}
+	if !lock(f) {
+		f.Close()
+		return nil, taken(path)
+	}
+	return f, nil
+}
+
+func exists(path string) error {
+	return &hinted{fmt.Errorf("record: %s exists already", path), "choose another name, or overwrite it with --force"}
+}
+
+func taken(path string) error {
+	return &hinted{fmt.Errorf("record: %s is being written by another xmpplens", path), "choose another name, or end the other one first; --force does not take a recording away"}
+}
+
 // CreateTemp makes a recording in a temporary file, mode 0600, that Close
-// removes.
+// removes. With Options.Ring it is a directory.
 func CreateTemp(o Options) (*Log, error) {
+	if o.Ring > 0 {
+		return createRing("", o)
+	}
 	f, err := os.CreateTemp("", "xmpplens-*.jsonl")
 	if err != nil {
 		return nil, &hinted{fmt.Errorf("record: create the temporary recording: %w", err), "make room, or set TMPDIR to a directory that has some"}
@@ -66,13 +117,23 @@ func CreateTemp(o Options) (*Log, error) {
 	return begin(f, o, true)
 }
 
-func begin(f *os.File, o Options, temp bool) (*Log, error) {
-	l := &Log{file: f, now: o.Now, temp: temp, readers: make(map[*Reader]struct{}), stopped: make(chan struct{}), done: make(chan struct{})}
+func newLog(f *os.File, o Options, temp bool) *Log {
+	l := &Log{file: f, name: f.Name(), now: o.Now, tool: o.Tool, temp: temp, readers: make(map[*Reader]struct{}), stopped: make(chan struct{}), done: make(chan struct{})}
 	if l.now == nil {
 		l.now = time.Now
 	}
 	l.start = l.now()
-	line := appendHeader(nil, Header{Version: Version, Time: l.start.UTC().Round(0), Tool: o.Tool})
+	return l
+}
+
+// header is that of a new file of the log.
+func (l *Log) header(segment int, offset int64) Header {
+	return Header{Version: Version, Time: l.start.UTC().Round(0), Tool: l.tool, Segment: segment, Offset: offset}
+}
+
+func begin(f *os.File, o Options, temp bool) (*Log, error) {
+	l := newLog(f, o, temp)
+	line := appendHeader(nil, l.header(0, 0))
 	if _, err := f.Write(line); err != nil {
 		f.Close()
 		if temp {
@@ -144,6 +205,9 @@ func (l *Log) write(buf *lines) error {
 		}
 	}
 	b := buf.b[start:]
+	if l.roll != nil && l.roll.due(l.size, len(b), now) {
+		l.rotate(now)
+	}
 	n, err := l.file.Write(b)
 	if err != nil {
 		if n > 0 {
@@ -159,7 +223,7 @@ func (l *Log) write(buf *lines) error {
 	}
 	l.size += int64(n)
 	l.events += int64(len(buf.parts))
-	l.committed.Store(l.size)
+	l.committed.Add(int64(n))
 	l.wake()
 	return nil
 }
@@ -190,21 +254,23 @@ func (l *Log) Err() error {
 // Stopped is closed when recording stopped because of an error, and by Close.
 func (l *Log) Stopped() <-chan struct{} { return l.stopped }
 
-// Name returns the file's name.
-func (l *Log) Name() string { return l.file.Name() }
+// Name returns the file's name: of a recording in several, the one that Open
+// takes for all.
+func (l *Log) Name() string { return l.name }
 
-// Size returns the file's length in bytes.
+// Size returns the recording's length in bytes, uncompressed.
 func (l *Log) Size() int64 { return l.committed.Load() }
 
 // Start returns the time of the header.
 func (l *Log) Start() time.Time { return l.start }
 
 // Close completes the recording; readers then come to its end. A temporary file
-// is removed, but readers that are open still read it.
+// is removed, but readers that are open still read it. Of a recording that is
+// compressed it returns when the last segment is.
 func (l *Log) Close() error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.closed {
+		l.mu.Unlock()
 		return nil
 	}
 	l.closed = true
@@ -213,12 +279,16 @@ func (l *Log) Close() error {
 	}
 	close(l.done)
 	l.wake()
+	l.mu.Unlock()
+	if l.roll != nil {
+		return l.closeSegments()
+	}
 	err := l.file.Sync()
 	if cerr := l.file.Close(); err == nil || errors.Is(err, errors.ErrUnsupported) {
 		err = cerr
 	}
 	if l.temp {
-		os.Remove(l.file.Name())
+		os.Remove(l.name)
 	}
 	return err
 }
@@ -228,15 +298,23 @@ func (l *Log) Close() error {
 // costs the log nothing.
 func (l *Log) Reader() *Reader {
 	r := &Reader{log: l, poke: make(chan struct{}, 1)}
-	f, err := os.Open(l.file.Name())
+	if l.roll != nil {
+		l.roll.set.acquire()
+		r.set = l.roll.set
+		r.open(r.set, nil)
+		r.register()
+		if err := r.readHeader(); err != nil {
+			r.broken = err
+		}
+		return r
+	}
+	f, err := os.Open(l.name)
 	if err != nil {
 		r.broken = fmt.Errorf("record: read the recording back: %w", err)
 		return r
 	}
 	r.open(f, f)
-	l.mu.Lock()
-	l.readers[r] = struct{}{}
-	l.mu.Unlock()
+	r.register()
 	if err := r.readHeader(); err != nil {
 		r.broken = err
 	}

@@ -359,6 +359,12 @@ func parseHeader(line []byte) (Header, error) {
 			return json.Unmarshal(value, &h.Time)
 		case "tool":
 			return json.Unmarshal(value, &h.Tool)
+		case "segment":
+			return json.Unmarshal(value, &h.Segment)
+		case "offset":
+			return json.Unmarshal(value, &h.Offset)
+		case "carry":
+			return json.Unmarshal(value, &h.Carry)
 		}
 		h.Extra = append(h.Extra, Member{key, bytes.Clone(value)})
 		return nil
@@ -366,6 +372,8 @@ func parseHeader(line []byte) (Header, error) {
 	switch {
 	case err != nil, !seen:
 		return h, &hinted{errors.New("record: this is no recording: its first line is no header"), `recordings begin with {"xmpplens":1,…`}
+	case h.Segment < 0, h.Offset < 0, h.Carry < 0:
+		return h, errors.New("record: the header is wrong: segment, offset and carry are not negative")
 	case h.Version < 1 || h.Version > Version:
 		return h, &hinted{fmt.Errorf("record: the recording has format version %d, this program reads up to %d", h.Version, Version), "use a newer xmpplens"}
 	}
@@ -385,11 +393,15 @@ func (e *hinted) Hint() string { return e.hint }
 
 // A TornError says that the last line is not complete, as after a crash.
 type TornError struct {
-	Offset int64 // where the torn line begins
-	Bytes  int   // how long it is
+	Offset int64  // where the torn line begins
+	Bytes  int    // how long it is
+	File   string // the compressed file that is torn; "" = a plain one
 }
 
 func (e *TornError) Error() string {
+	if e.File != "" {
+		return fmt.Sprintf("record: %s: the last segment is torn: %d bytes at offset %d are not readable, everything before is", e.File, e.Bytes, e.Offset)
+	}
 	return fmt.Sprintf("record: the last line is torn: %d bytes at offset %d are not readable, everything before is", e.Bytes, e.Offset)
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 )
 
@@ -23,6 +22,7 @@ const (
 // concurrent use; Clone makes another one with a position of its own.
 type Reader struct {
 	src    io.ReaderAt
+	set    *set // src, when the recording is in segments
 	close  func() error
 	log    *Log          // nil for a finished file
 	poke   chan struct{} // capacity 1; the log wrote something
@@ -34,27 +34,8 @@ type Reader struct {
 	at     int64
 	line   int // of the next line, from 1; 0 after SeekTo
 	pos    int64
-	told   bool // the torn tail, or the stop of the log, was reported
-
-}
-
-// Open reads a recording from a file.
-func Open(path string) (*Reader, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("record: open the recording: %w", err)
-	}
-	if info, err := f.Stat(); err == nil && info.IsDir() {
-		f.Close()
-		return nil, &hinted{fmt.Errorf("record: %s is a directory", path), "give the recording's file"}
-	}
-	r := new(Reader)
-	r.open(f, f)
-	if err := r.readHeader(); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return r, nil
+	told   bool    // the torn tail, or the stop of the log, was reported
+	queue  []Event // carry lines that come before the next event
 }
 
 // Read reads a recording that is in memory or behind any other io.ReaderAt,
@@ -66,7 +47,19 @@ func Read(src io.ReaderAt) (*Reader, error) {
 }
 
 func (r *Reader) open(src io.ReaderAt, c io.Closer) {
-	r.src, r.close, r.line = src, c.Close, 1
+	r.src, r.line = src, 1
+	if r.set != nil {
+		r.close = r.set.release
+	} else {
+		r.close = c.Close
+	}
+}
+
+// register makes the log poke the reader.
+func (r *Reader) register() {
+	r.log.mu.Lock()
+	defer r.log.mu.Unlock()
+	r.log.readers[r] = struct{}{}
 }
 
 func (r *Reader) readHeader() error {
@@ -89,7 +82,8 @@ func (r *Reader) Follow() { r.follow = true }
 func (r *Reader) Header() Header { return r.header }
 
 // Pos returns where the line of the last event begins, in bytes from the
-// beginning of the file.
+// beginning of the recording, uncompressed. Only the header of its first file
+// counts, and a position stays valid for SeekTo when files are compressed.
 func (r *Reader) Pos() int64 { return r.pos }
 
 // SeekTo makes the next event the one whose line begins at pos.
@@ -102,7 +96,7 @@ func (r *Reader) SeekTo(pos int64) error {
 	} else {
 		r.buf = nil
 	}
-	r.at, r.line, r.told = pos, 0, false
+	r.at, r.line, r.told, r.queue = pos, 0, false, nil
 	return nil
 }
 
@@ -111,12 +105,14 @@ func (r *Reader) Clone() (*Reader, error) {
 	if r.broken != nil {
 		return nil, r.broken
 	}
-	c := &Reader{src: r.src, close: func() error { return nil }, log: r.log, follow: r.follow, header: r.header, at: r.at, line: r.line}
+	c := &Reader{src: r.src, set: r.set, close: func() error { return nil }, log: r.log, follow: r.follow, header: r.header, at: r.at, line: r.line}
+	if r.set != nil {
+		r.set.acquire()
+		c.close = r.set.release
+	}
 	if r.log != nil {
 		c.poke = make(chan struct{}, 1)
-		r.log.mu.Lock()
-		r.log.readers[c] = struct{}{}
-		r.log.mu.Unlock()
+		c.register()
 	}
 	return c, nil
 }
@@ -131,7 +127,9 @@ func (r *Reader) Close() error {
 	if r.close == nil {
 		return nil
 	}
-	return r.close()
+	end := r.close
+	r.close = nil
+	return end()
 }
 
 // Next returns the next event. Its Data is valid until the next call.
@@ -139,13 +137,22 @@ func (r *Reader) Close() error {
 // At the end of a file the error is io.EOF; a reader of a Log, or one that
 // follows, waits for more. Damage is reported once and does not end the
 // reading: a *TornError for a last line without its end, a *LineError for a
-// line that cannot be read, a *StoppedError when recording stopped early.
+// line that cannot be read, a *DamageError for a part of a segment, a
+// *StoppedError when recording stopped early. A *GoneError says that events are
+// no longer kept; the next events are then carry lines, all with the position
+// of the first event that is kept.
 func (r *Reader) Next(ctx context.Context) (Event, error) {
 	if r.broken != nil {
 		return Event{}, r.broken
 	}
 	if err := ctx.Err(); err != nil {
 		return Event{}, err
+	}
+	if len(r.queue) > 0 {
+		ev := r.queue[0]
+		r.queue = r.queue[1:]
+		r.pos = r.at
+		return ev, nil
 	}
 	for {
 		r.pos = r.at
@@ -181,6 +188,9 @@ func (r *Reader) readLine(ctx context.Context) ([]byte, error) {
 		err := r.fill()
 		if err == nil {
 			continue
+		}
+		if r.skip(err) {
+			return nil, err
 		}
 		if !errors.Is(err, io.EOF) {
 			return nil, fmt.Errorf("record: read: %w", err)
@@ -241,6 +251,24 @@ func (r *Reader) skipLine() error {
 	}
 }
 
+// skip goes on behind what is lost.
+func (r *Reader) skip(err error) bool {
+	var damage *DamageError
+	var gone *GoneError
+	next := int64(0)
+	switch {
+	case errors.As(err, &damage):
+		next = damage.next
+	case errors.As(err, &gone):
+		next = gone.next
+		r.queue = r.set.carryAt(next)
+	default:
+		return false
+	}
+	r.buf, r.at, r.line = nil, next, 0
+	return true
+}
+
 // atEnd waits for more, or says why there is none.
 func (r *Reader) atEnd(ctx context.Context) error {
 	switch {
@@ -271,13 +299,16 @@ func (r *Reader) atEnd(ctx context.Context) error {
 		defer timer.Stop()
 		select {
 		case <-timer.C:
+			if r.set != nil {
+				return r.set.refresh()
+			}
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	case len(r.buf) > 0 && !r.told:
 		r.told = true
-		return &TornError{r.at, len(r.buf)}
+		return &TornError{Offset: r.at, Bytes: len(r.buf)}
 	}
 	return io.EOF
 }

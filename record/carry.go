@@ -1,0 +1,88 @@
+package record
+
+import (
+	"context"
+	"errors"
+	"io"
+)
+
+// A Carrier follows a segment and tells what a reader needs that starts behind
+// it: for each connection that is open its "open", the last "secure" of each leg
+// and a carry event per direction, in rising time. Package timeline has one.
+type Carrier interface {
+	Add(Event)
+	Carry() []Event
+}
+
+// carryBehind returns the carry lines for the segment behind number.
+func (s *set) carryBehind(number int, c Carrier) ([]byte, error) {
+	s.mu.Lock()
+	var g *segment
+	for _, other := range s.segs {
+		if other.number == number {
+			g = other
+		}
+	}
+	s.mu.Unlock()
+	if g == nil {
+		return nil, errMoved
+	}
+	alone, err := s.only([]*segment{g})
+	if err != nil {
+		return nil, err
+	}
+	r, err := alone.reader(g.path + g.zst)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	for {
+		ev, err := r.Next(context.Background())
+		var line *LineError
+		var damage *DamageError
+		switch {
+		case errors.Is(err, io.EOF):
+			return carryLines(c.Carry()), nil
+		case errors.As(err, &line), errors.As(err, &damage):
+		case err != nil:
+			return nil, err
+		default:
+			c.Add(ev)
+		}
+	}
+}
+
+// only returns a set of some of the segments, which the caller releases.
+func (s *set) only(segs []*segment) (*set, error) {
+	out := newSet(s.names)
+	out.live, out.start, out.base, out.segs = true, s.start, segs[0].at, segs
+	var err error
+	out.head, err = segs[0].headLines()
+	return out, err
+}
+
+// carryLines writes the events as lines, with their own times. Data that does
+// not fit is left out: the frames of these connections are then cut.
+func carryLines(evs []Event) []byte {
+	var out []byte
+	for i := range evs {
+		ev := evs[i]
+		if len(out)+2*len(ev.Data) > maxHead-maxHeaderLine-(len(evs)-i)*maxCarryLine {
+			ev.Data = ev.Data[:min(int64(len(ev.Data)), ev.N, maxCarryLine/8)]
+		}
+		out = appendLine(out, &ev)
+	}
+	return out
+}
+
+// maxCarryLine is room for a carry line without data.
+const maxCarryLine = 1 << 10
+
+// appendLine appends the line of an event with its own time.
+func appendLine(dst []byte, ev *Event) []byte {
+	at := len(dst)
+	dst = appendEvent(dst, ev)
+	free := putTime(dst[at:], ev.T)
+	n := copy(dst[at:], dst[at+free:])
+	return dst[:at+n]
+}
