@@ -35,13 +35,11 @@ func (d *Decryption) Scan(ctx context.Context, r *record.Reader, keys func(tap.R
 	tls := make(map[int]bool)
 	for {
 		ev, err := r.Next(ctx)
-		var torn *record.TornError
-		var line *record.LineError
 		switch {
 		case errors.Is(err, io.EOF):
 			d.Conns = len(tls)
 			return nil
-		case errors.As(err, &torn), errors.As(err, &line):
+		case record.IsDamage(err):
 		case err != nil:
 			return err
 		case ev.E == record.EventTLS:

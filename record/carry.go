@@ -7,8 +7,11 @@ import (
 )
 
 // A Carrier follows a segment and tells what a reader needs that starts behind
-// it: for each connection that is open its "open", the last "secure" of each leg
-// and a carry event per direction, in rising time. Package timeline has one.
+// it, in rising time: for each connection that is open its "open" and the last
+// "secure" of each leg, with Why Carried; edits and holds that are not done with;
+// and for each direction an EventCarry. That one's O is where the frame begins
+// that the end of the segment cuts, its Data the stream header in force, N bytes
+// long, and behind it what was received from O on. Package timeline has one.
 type Carrier interface {
 	Add(Event)
 	Carry() []Event

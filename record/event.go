@@ -54,7 +54,12 @@ const (
 	EventClose    = "close"    // the connection ended: By, Error, Why
 	EventHTTP     = "http"     // a request that is not XMPP, with its answer: Op (method), Text (path), Code (status); Data, when it was changed, is what the client got: Why
 	EventControl  = "control"  // a control frame of WebSocket: D, Op (ping, pong, close), Data; Code and Text of a close. Or a message or frame that breaks the rules: Op "broken"; "cut", what was framed so far ends here; Level, Text, Why
+	EventCarry    = "carry"    // what a reader has to know that starts here: see Carrier
 )
+
+// Carried is the Why of an "open" or "secure" event among carry lines: it
+// happened in an earlier segment.
+const Carried = "in an earlier segment"
 
 // An Event is one line of a recording. Which fields count depends on E; zero
 // fields are not written.

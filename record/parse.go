@@ -429,3 +429,19 @@ func (e *StoppedError) Error() string {
 	return fmt.Sprintf("record: recording stopped after %d events: %v", e.Events, e.Err)
 }
 func (e *StoppedError) Unwrap() error { return e.Err }
+
+// IsDamage reports whether an error of Reader.Next says that something cannot be
+// read, or is gone, and that the next call goes on behind it.
+func IsDamage(err error) bool {
+	var torn *TornError
+	var line *LineError
+	return errors.As(err, &torn) || errors.As(err, &line) || IsGap(err)
+}
+
+// IsGap reports whether an error of Reader.Next stands for events that are
+// missing.
+func IsGap(err error) bool {
+	var damage *DamageError
+	var gone *GoneError
+	return errors.As(err, &damage) || errors.As(err, &gone)
+}

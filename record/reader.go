@@ -161,8 +161,8 @@ func (r *Reader) Next(ctx context.Context) (Event, error) {
 		if err != nil {
 			return Event{}, err
 		}
-		if len(bytes.TrimSpace(line)) == 0 {
-			continue
+		if len(bytes.TrimSpace(line)) == 0 || bytes.HasPrefix(line, []byte(`{"xmpplens":`)) {
+			continue // a header where segments were put together
 		}
 		var ev Event
 		if err := parseEvent(line, &ev); err != nil {

@@ -275,12 +275,6 @@ func (l *Log) late(err error) {
 // closeSegments hands the last segment over and waits for the keeper.
 func (l *Log) closeSegments() error {
 	r := l.roll
-	if l.temp {
-		// Readers that are open read on.
-		if err := r.set.pin(); err != nil {
-			r.keeper.warn(err)
-		}
-	}
 	l.mu.Lock()
 	c := l.closedSegment()
 	r.set.rotated(c, nil)
@@ -288,6 +282,10 @@ func (l *Log) closeSegments() error {
 	r.keeper.push(c)
 	err := r.keeper.close()
 	if l.temp {
+		// Readers that are open read on.
+		if err := r.set.pin(); err != nil {
+			r.keeper.warn(err)
+		}
 		err = errors.Join(err, os.RemoveAll(filepath.Dir(r.names.plain)))
 	}
 	return errors.Join(err, r.set.release())

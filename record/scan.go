@@ -289,6 +289,8 @@ func settle(segs []*segment) []*segment {
 					last.size = max(0, min(info.Size()-head, g.at-last.at))
 				}
 				f.Close()
+			} else {
+				last.size = g.at - last.at // gone: reading tells
 			}
 		}
 	}
@@ -352,6 +354,12 @@ func (s *set) refresh() error {
 	}
 	own := []*segment{new(segment)}
 	*own[0] = *last
+	if f := s.plain[last.number]; f != nil && last.size < 0 {
+		// It may be removed already.
+		if info, err := f.Stat(); err == nil {
+			own[0].size = info.Size() - f.head
+		}
+	}
 	for _, g := range more {
 		if h, _, err := g.header(); err == nil && !h.Time.Equal(s.start) {
 			continue

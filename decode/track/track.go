@@ -161,6 +161,7 @@ type Conn struct {
 	resumeH  uint32          // and handled so many of the server's stanzas
 	fed      federation
 	bosh     *bosh // nil where another transport is used
+	joined   bool  // what was said before is not in the recording
 }
 
 // limits are a peer's, of XEP-0478.
@@ -188,6 +189,16 @@ func (t *Tracker) Open(id int, at time.Duration) Facts {
 	c := t.conn(id)
 	c.enter(PhaseTCP, at)
 	return Facts{Phase: c.phase}
+}
+
+// Joined tells that a connection's beginning is not in the recording; inStream
+// that a stream header is in force.
+func (t *Tracker) Joined(id int, inStream bool, at time.Duration) {
+	c := t.conn(id)
+	c.joined = true
+	if inStream && (c.phase == "" || c.phase == PhaseTCP) {
+		c.enter(PhaseStream, at)
+	}
 }
 
 // Secured tells that TLS is established on a leg, "client" or "server", and what
@@ -356,6 +367,9 @@ func (t *Tracker) element(c *Conn, in Frame, f *Facts) {
 	c.size(in, f)
 	switch s.Kind {
 	case "message", "presence", "iq":
+		if c.joined && c.phase == PhaseStream {
+			c.enter(PhaseOnline, in.At) // it was bound before
+		}
 		t.stanza(c, in, f)
 	default:
 		t.nonza(c, in, f)

@@ -18,6 +18,7 @@ type Folder struct {
 	conns map[int]*conn
 	track track.Tracker
 	n     int
+	t     time.Duration // of the last event
 }
 
 // conn is one connection while it is open.
@@ -38,6 +39,7 @@ type half struct {
 	queue  []*Entry // what waits behind it
 	blanks []byte   // white space that becomes one entry
 	blank  Entry
+	gap    bool // bytes are missing: frames begin again where an element does
 
 	base, fed int64 // of BOSH: where the body begins that was begun last, and its end so far
 }
@@ -79,9 +81,14 @@ func (f *Folder) Conn(id int) *track.Conn { return f.track.Conn(id) }
 // the entries that it completes.
 func (f *Folder) Add(ev record.Event, pos int64, emit func(*Entry)) {
 	stream := ev.D == record.CS || ev.D == record.SC
+	f.t = ev.T
 	switch {
 	case ev.E == record.EventData && stream:
 		f.data(ev, pos, emit)
+	case ev.E == record.EventCarry && stream:
+		f.carried(ev, pos, emit)
+	case ev.Why == record.Carried && f.knows(ev):
+		// The reader was overtaken and has seen it.
 	case ev.E == record.EventEdit && stream:
 		h := f.conn(ev.C).half(ev.D)
 		h.edits = append(h.edits, change{o: ev.O, n: ev.N, b: bytes.Clone(ev.Data), by: ev.By, why: ev.Why})
@@ -185,10 +192,21 @@ func (f *Folder) data(ev record.Event, pos int64, emit func(*Entry)) {
 		f.body(c, ev, pos, emit)
 		return
 	}
+	f.receive(c, ev, ev.Data, pos, emit)
+}
+
+// receive takes bytes of a direction, which stand in the event at pos.
+func (f *Folder) receive(c *conn, ev record.Event, data []byte, pos int64, emit func(*Entry)) {
 	h := c.half(ev.D)
+	if h.gap && h.skips(data) {
+		h.off += int64(len(data))
+		h.dec.Reset(h.off)
+		h.begin()
+		return
+	}
 	h.pos = append(h.pos, piece{h.off, pos})
-	h.off += int64(len(ev.Data))
-	h.dec.Write(ev.Data)
+	h.off += int64(len(data))
+	h.dec.Write(data)
 	for fr, ok := h.dec.Next(); ok; fr, ok = h.dec.Next() {
 		f.frame(c, ev.D, fr, ev.T, emit)
 	}

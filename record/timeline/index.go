@@ -294,8 +294,8 @@ func (x *Index) fill(e *Entry, p place, header []byte) error {
 		raw := make([]byte, 0, p.size)
 		skip, rid := int(p.skip), ev.RID
 		for {
-			if ev.E == record.EventData && ev.C == e.Conn && ev.D == e.Dir && ev.RID == rid {
-				b := ev.Data[min(skip, len(ev.Data)):]
+			if data := received(ev); data != nil && ev.C == e.Conn && ev.D == e.Dir && ev.RID == rid {
+				b := data[min(skip, len(data)):]
 				skip = 0
 				raw = append(raw, b[:min(len(b), int(p.size)-len(raw))]...)
 			}
@@ -317,8 +317,7 @@ func (x *Index) fill(e *Entry, p place, header []byte) error {
 func (x *Index) next() (record.Event, error) {
 	for {
 		ev, err := x.at.Next(context.Background())
-		var line *record.LineError
-		if errors.As(err, &line) {
+		if record.IsDamage(err) {
 			continue
 		}
 		return ev, err

@@ -41,8 +41,6 @@ func (f *Folder) Read(ctx context.Context, r *record.Reader, to Sink) error {
 			}
 		}
 		ev, err := r.Next(ctx)
-		var torn *record.TornError
-		var line *record.LineError
 		var stopped *record.StoppedError
 		switch {
 		case err == nil:
@@ -59,7 +57,10 @@ func (f *Folder) Read(ctx context.Context, r *record.Reader, to Sink) error {
 			to.Derive.Before(ev, add)
 			add(ev)
 			to.Derive.Behind(ev, add)
-		case errors.As(err, &torn), errors.As(err, &line), errors.As(err, &stopped):
+		case record.IsDamage(err), errors.As(err, &stopped):
+			if record.IsGap(err) {
+				f.gap(to.Entry)
+			}
 			if to.Trouble != nil {
 				to.Trouble(err)
 			}
