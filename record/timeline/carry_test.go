@@ -1,0 +1,193 @@
+package timeline
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xmpplens/xmpplens/record"
+)
+
+func events(t *testing.T, path string) []record.Event {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := record.Read(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []record.Event
+	for {
+		ev, err := r.Next(context.Background())
+		if errors.Is(err, io.EOF) {
+			return out
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		ev.Data = bytes.Clone(ev.Data)
+		out = append(out, ev)
+	}
+}
+
+// tell is what has to be the same of an entry, wherever the reading began.
+func tell(e *Entry) string {
+	if e.Dir == "" {
+		return fmt.Sprintf("%v %d %s", e.T, e.Conn, e.Stanza.Summary)
+	}
+	return fmt.Sprintf("%v %d %s %s at %d: %q {%s}%s edited %v %q verdict %q injected %v: %s", e.T, e.Conn, e.Dir, e.Kind, e.Offset, e.Frame.Raw, e.Frame.NS, e.Frame.Name,
+		e.Edited, e.Sent, e.Verdict, e.Injected, e.Stanza.Summary)
+}
+
+// split folds the events from k on, behind the carry lines of those before, and
+// all of them, and returns what each says of them. One event at a time: what is
+// held or incomplete at k comes behind it in both.
+func split(evs []record.Event, k int) (whole, carried []string) {
+	var c Carrier
+	var a, b Folder
+	for i, ev := range evs {
+		emit := func(e *Entry) {
+			if i >= k {
+				whole = append(whole, tell(e))
+			}
+		}
+		a.Add(ev, 0, emit)
+		if i < k {
+			c.Add(ev)
+		}
+	}
+	for _, ev := range c.Carry() {
+		b.Add(ev, 0, func(e *Entry) {
+			if e.Dir != "" {
+				carried = append(carried, "too early: "+tell(e))
+			}
+		})
+	}
+	for _, ev := range evs[k:] {
+		b.Add(ev, 0, func(e *Entry) { carried = append(carried, tell(e)) })
+	}
+	a.Finish(func(e *Entry) { whole = append(whole, tell(e)) })
+	b.Finish(func(e *Entry) { carried = append(carried, tell(e)) })
+	return whole, carried
+}
+
+func compare(t *testing.T, name string, evs []record.Event, step int) {
+	t.Helper()
+	for k := 0; k <= len(evs); k += step {
+		whole, carried := split(evs, k)
+		if slices.Equal(whole, carried) {
+			continue
+		}
+		for i := range max(len(whole), len(carried)) {
+			var a, b string
+			if i < len(whole) {
+				a = whole[i]
+			}
+			if i < len(carried) {
+				b = carried[i]
+			}
+			if a != b {
+				t.Errorf("%s, begun at event %d, entry %d of %d and %d:\nwhole   %.400s\ncarried %.400s", name, k, i, len(whole), len(carried), a, b)
+				return
+			}
+		}
+	}
+}
+
+// Reading goes on exactly behind carry lines, wherever a recording is cut.
+func TestCarry(t *testing.T) {
+	demo := events(t, "../../testdata/recordings/demo.jsonl")
+	compare(t, "demo", demo, 1)
+	compare(t, "bad", events(t, "../../testdata/recordings/bad.jsonl"), 37)
+	// The same in pieces that end anywhere.
+	var pieces []record.Event
+	for _, ev := range demo {
+		for ev.E == record.EventData && len(ev.Data) > 7 {
+			head := ev
+			n := 7 + len(ev.Data)%90
+			n = min(n, len(ev.Data))
+			head.Data, ev.Data = ev.Data[:n], ev.Data[n:]
+			pieces = append(pieces, head)
+		}
+		if ev.E != record.EventData || len(ev.Data) > 0 {
+			pieces = append(pieces, ev)
+		}
+	}
+	compare(t, "demo in pieces", pieces, 3)
+}
+
+// Holds, edits and the framing of WebSocket, too.
+func TestCarryOfHolds(t *testing.T) {
+	const header = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' id='1'>"
+	at := int64(len(header))
+	data := func(c int, s string) record.Event {
+		return record.Event{C: c, E: record.EventData, D: record.SC, Data: []byte(s), HasData: true}
+	}
+	evs := []record.Event{
+		{C: 1, E: record.EventOpen, Kind: "c2s", Client: "a", Server: "b"},
+		data(1, header),
+		{C: 1, E: record.EventHold, D: record.SC, O: at, N: 11},
+		data(1, "<a>one</a>"), data(1, "<b/><c"),
+		{C: 1, E: record.EventInject, D: record.SC, O: at, Data: []byte("<new/>"), HasData: true},
+		data(1, ">x</c>"),
+		{C: 1, E: record.EventVerdict, D: record.SC, O: at, Verdict: "edited", Data: []byte("<a>two</a>"), HasData: true},
+		{C: 1, E: record.EventEdit, D: record.SC, O: at + 25, N: 3, Data: []byte("Y"), HasData: true, By: "proxy"},
+		data(1, "<d>"), data(1, "abc</d>"),
+		{C: 2, E: record.EventOpen, Kind: "c2s", Client: "a", Server: "b", Transport: record.TransportWebSocket},
+		data(2, "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' id='2'/>"), data(2, "<message xmlns='jabber:client'>"), data(2, "<body/></message>"),
+		{C: 1, E: record.EventClose, By: "client"},
+	}
+	for i := range evs {
+		evs[i].T = time.Duration(i+1) * time.Millisecond
+	}
+	for k := range len(evs) + 1 {
+		if k == 6 || k == 7 { // what was injected in front of what is held is in the part that is gone
+			continue
+		}
+		whole, carried := split(evs, k)
+		if !slices.Equal(whole, carried) {
+			t.Errorf("begun at event %d:\nwhole   %s\ncarried %s", k, strings.Join(whole, "\n        "), strings.Join(carried, "\n        "))
+		}
+	}
+}
+
+// A frame that is longer than what the decoder keeps is cut at the boundary; what
+// comes behind it is not lost.
+func TestCarryOfLongFrame(t *testing.T) {
+	const header = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' id='1'>"
+	evs := []record.Event{{C: 1, E: record.EventOpen}, {C: 1, E: record.EventData, D: record.CS, Data: []byte(header), HasData: true}}
+	add := func(s string) {
+		evs = append(evs, record.Event{C: 1, E: record.EventData, D: record.CS, Data: []byte(s), HasData: true})
+	}
+	add("<message to='x'><body>")
+	for range 6 {
+		add(strings.Repeat("long ", 200_000))
+	}
+	add("</body></message>")
+	add("<presence/>")
+	whole, carried := split(evs, 8)
+	last := func(s []string) string { return s[len(s)-1] }
+	if len(carried) < 2 || last(whole) != last(carried) || !strings.Contains(last(carried), "presence") {
+		t.Errorf("behind the long frame: %.300s, want %.300s", last(carried), last(whole))
+	}
+	for _, ev := range func() []record.Event {
+		var c Carrier
+		for _, ev := range evs[:8] {
+			c.Add(ev)
+		}
+		return c.Carry()
+	}() {
+		if len(ev.Data) > 4<<20+1000 {
+			t.Errorf("%d bytes are carried", len(ev.Data))
+		}
+	}
+}
