@@ -35,17 +35,18 @@ type Log struct {
 	temp  bool
 	roll  *rolling // nil: one file
 
-	mu      sync.Mutex
-	size    int64 // bytes of whole lines in file; guarded by mu
-	events  int64 // guarded by mu
-	last    time.Duration
-	err     *StoppedError // sticks; guarded by mu
-	closed  bool          // guarded by mu
-	readers map[*Reader]struct{}
+	mu       sync.Mutex
+	size     int64 // bytes of whole lines in file; guarded by mu
+	events   int64 // guarded by mu
+	last     time.Duration
+	err      *StoppedError // sticks; guarded by mu
+	closed   bool          // guarded by mu
+	finished bool          // guarded by mu
+	readers  map[*Reader]struct{}
 
 	committed atomic.Int64  // bytes of the recording, for readers
-	stopped   chan struct{} // closed when err is set, and by Close
-	done      chan struct{} // closed by Close
+	stopped   chan struct{} // closed when err is set, and by Finish
+	done      chan struct{} // closed by Finish
 }
 
 // Create makes a recording at path, mode 0600. A file that is there already is
@@ -184,7 +185,7 @@ func (l *Log) write(buf *lines) error {
 	if l.err != nil {
 		return l.err
 	}
-	if l.closed {
+	if l.finished {
 		return errClosed
 	}
 	now := max(l.now().Sub(l.start), l.last)
@@ -251,7 +252,7 @@ func (l *Log) Err() error {
 	return l.err
 }
 
-// Stopped is closed when recording stopped because of an error, and by Close.
+// Stopped is closed when recording stopped because of an error, and by Finish.
 func (l *Log) Stopped() <-chan struct{} { return l.stopped }
 
 // Name returns the file's name: of a recording in several, the one that Open
@@ -264,22 +265,34 @@ func (l *Log) Size() int64 { return l.committed.Load() }
 // Start returns the time of the header.
 func (l *Log) Start() time.Time { return l.start }
 
-// Close completes the recording; readers then come to its end. A temporary file
-// is removed, but readers that are open still read it. Of a recording that is
-// compressed it returns when the last segment is.
-func (l *Log) Close() error {
+// Finish ends the recording; readers then come to its end. Keep still works,
+// until Close.
+func (l *Log) Finish() {
 	l.mu.Lock()
-	if l.closed {
-		l.mu.Unlock()
-		return nil
+	defer l.mu.Unlock()
+	if l.finished {
+		return
 	}
-	l.closed = true
+	l.finished = true
 	if l.err == nil {
 		close(l.stopped)
 	}
 	close(l.done)
 	l.wake()
+}
+
+// Close finishes the recording and completes its files. A temporary file is
+// removed, but readers that are open still read it. Of a recording that is
+// compressed it returns when the last segment is.
+func (l *Log) Close() error {
+	l.Finish()
+	l.mu.Lock()
+	again := l.closed
+	l.closed = true
 	l.mu.Unlock()
+	if again {
+		return nil
+	}
 	if l.roll != nil {
 		return l.closeSegments()
 	}

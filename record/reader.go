@@ -309,6 +309,9 @@ func (r *Reader) atEnd(ctx context.Context) error {
 	case len(r.buf) > 0 && !r.told:
 		r.told = true
 		return &TornError{Offset: r.at, Bytes: len(r.buf)}
+	case r.set != nil && r.set.tail != nil && !r.told:
+		r.told = true
+		return r.set.tail
 	}
 	return io.EOF
 }

@@ -15,7 +15,7 @@ import (
 
 type demoCmd struct {
 	Speed   float64 `default:"1" placeholder:"X" help:"X times as fast (${default})."`
-	Write   string  `short:"w" placeholder:"FILE" type:"path" help:"Keep the recording."`
+	Write   string  `short:"w" placeholder:"FILE" type:"path" help:"Keep the recording; compressed when the name ends in .zst."`
 	Force   bool    `help:"Overwrite the file of --write."`
 	Web     string  `default:"127.0.0.1:0" placeholder:"ADDR" help:"Address of the viewer; port 0 takes a free one."`
 	NoWeb   bool    `help:"No viewer; the demo then ends with the conversation."`
@@ -54,7 +54,7 @@ func (c *demoCmd) Run(s *streams) error {
 	var played error
 	l := &lens{
 		title: "demo",
-		write: c.Write, force: c.Force, web: viewer, display: c.display, proxy: stage.proxy, streams: s, quiet: true,
+		storage: storage{Write: c.Write, Force: c.Force}, web: viewer, display: c.display, proxy: stage.proxy, streams: s, quiet: true,
 		greet: func(url string) {
 			s.say("xmpplens: a conversation of Romeo and Juliet, recorded with two slixmpp clients and a Prosody server,")
 			s.say("          is played through a real proxy over loopback, STARTTLS included.")

@@ -19,8 +19,7 @@ import (
 // viewer.
 type lens struct {
 	title   string // of the viewer; "" = the upstream
-	write   string
-	force   bool
+	storage storage
 	web     string // address of the viewer, "" = none
 	display display
 	proxy   *proxy.Proxy
@@ -35,7 +34,7 @@ func (l *lens) run() error {
 	if err != nil {
 		return err
 	}
-	log, err := l.open()
+	log, err := l.storage.open(func(err error) { l.streams.say("xmpplens: %v", err) })
 	if err != nil {
 		return err
 	}
@@ -48,13 +47,25 @@ func (l *lens) run() error {
 		return err
 	}
 	var count tally
-	wg.Go(func() { l.printEntries(log, chosen, &count) })
+	ring := newRingKeeper(log, &l.storage, l.streams.say)
+	printed := make(chan struct{})
+	wg.Go(func() {
+		defer close(printed)
+		l.printEntries(log, chosen, &count, ring)
+	})
 	wg.Go(func() { l.watchLog(log) })
 	l.greet(viewer)
+	endRing := ring.start()
 
 	err = l.serve()
 	stopped := log.Err()
-	log.Close() // readers come to their end
+	if ring != nil {
+		// What the last entries say may ask for it.
+		log.Finish()
+		<-printed
+		endRing()
+	}
+	closed := log.Close() // readers come to their end
 	closeViewer()
 	wg.Wait()
 	l.sum(&count)
@@ -64,15 +75,7 @@ func (l *lens) run() error {
 	if stopped != nil {
 		return fmt.Errorf("the recording is not complete: %w", stopped)
 	}
-	return nil
-}
-
-func (l *lens) open() (*record.Log, error) {
-	o := record.Options{Force: l.force, Tool: version()}
-	if l.write == "" {
-		return record.CreateTemp(o)
-	}
-	return record.Create(l.write, o)
+	return closed
 }
 
 // startViewer serves the live viewer.
@@ -131,7 +134,7 @@ func (t *tally) add(e *timeline.Entry) {
 }
 
 // printEntries pulls from the log until it is closed.
-func (l *lens) printEntries(log *record.Log, chosen *filter.Filter, count *tally) {
+func (l *lens) printEntries(log *record.Log, chosen *filter.Filter, count *tally, ring *ringKeeper) {
 	r := log.Reader()
 	defer r.Close()
 	con := newConsole(l.streams.stdout, l.display, chosen, log.Start())
@@ -139,6 +142,7 @@ func (l *lens) printEntries(log *record.Log, chosen *filter.Filter, count *tally
 	var fold timeline.Folder
 	emit := func(e *timeline.Entry) {
 		count.add(e)
+		ring.look(e)
 		if !raw {
 			con.print(e)
 		} else if e.Dir != "" && con.err == nil && (chosen == nil || e.Matches(chosen)) {
@@ -170,8 +174,11 @@ func (l *lens) printEntries(log *record.Log, chosen *filter.Filter, count *tally
 // sum prints the closing line.
 func (l *lens) sum(t *tally) {
 	where := "keep the next one with -w FILE"
-	if l.write != "" {
-		where = fmt.Sprintf("recording: xmpplens show %s", l.write)
+	switch {
+	case l.storage.Ring > 0:
+		where = "the ring is gone"
+	case l.storage.Write != "":
+		where = fmt.Sprintf("recording: xmpplens show %s", l.storage.Write)
 	}
 	if l.quiet {
 		where = ""

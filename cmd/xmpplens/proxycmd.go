@@ -40,11 +40,10 @@ type proxyCmd struct {
 	Compression  string        `enum:"strip,inflate" default:"strip" placeholder:"strip|inflate" help:"Stream compression (XEP-0138): strip takes it out of the offer, inflate passes it on and reads it."`
 	Resolver     string        `placeholder:"ADDR" help:"DNS server for the upstream, instead of the system's."`
 	CADir        string        `name:"ca-dir" placeholder:"DIR" type:"path" help:"Directory of the certificate authority."`
-	Write        string        `short:"w" placeholder:"FILE" type:"path" help:"Keep the recording."`
-	Force        bool          `help:"Overwrite the file of --write."`
 	Web          string        `default:"127.0.0.1:5299" placeholder:"ADDR" help:"Address of the viewer (${default}); port 0 takes a free one."`
 	NoWeb        bool          `help:"No viewer."`
 	Grace        time.Duration `default:"1s" help:"How long sessions may end by themselves at exit (${default})."`
+	storage      `embed:""`
 	ways         `embed:""`
 	display      `embed:""`
 }
@@ -52,6 +51,9 @@ type proxyCmd struct {
 func (proxyCmd) Examples() string {
 	return `  xmpplens proxy example.org                               a domain, found by SRV; clients connect to 127.0.0.1:5222
   xmpplens proxy -w s.jsonl --server-ca ca.pem localhost:5222 -l 127.0.0.1:15222
+  xmpplens proxy -w s.jsonl.zst --rotate-size=200MB --keep=10 example.org
+                                                           for weeks: compressed, in ten files at most
+  xmpplens proxy --ring=200MB --ring-on=error example.org  hold the last 200 MB, keep them when something is wrong
   xmpplens proxy tls://chat.example.org:5223               direct TLS with the server
   xmpplens proxy --client-tls=off --server-tls=starttls localhost:5222
                                                            clear text with the client, TLS with the server
@@ -80,6 +82,9 @@ func (proxyCmd) Examples() string {
 }
 
 func (c *proxyCmd) Run(s *streams) error {
+	if err := c.storage.check(); err != nil {
+		return err
+	}
 	p, err := c.configure()
 	if err != nil {
 		return err
@@ -103,7 +108,7 @@ func (c *proxyCmd) Run(s *streams) error {
 	ctx, stop := interruptible(s)
 	defer stop()
 	return (&lens{
-		write: c.Write, force: c.Force, web: c.webAddress(), display: c.display, proxy: p, streams: s,
+		storage: c.storage, web: c.webAddress(), display: c.display, proxy: p, streams: s,
 		greet: func(viewer string) {
 			who := map[string]string{"c2s": "clients", session.KindS2S: "servers", session.KindComponent: "components"}[c.Kind]
 			if len(c.ListenSocks) > 0 {

@@ -1,0 +1,8 @@
+//go:build !unix
+
+package main
+
+import "os"
+
+// keepSignals make a proxy keep its ring; there are none on this system.
+var keepSignals []os.Signal
