@@ -11,7 +11,50 @@
 //
 // The first line is the header with the format's version. Keys and events that
 // this package does not know are kept and written back as they were. A
-// recording holds exact bytes, secrets included: files have mode 0600.
+// recording holds exact bytes, secrets included: files have mode 0600, and have
+// one writer (flock, where the system knows it).
+//
+// # Large and long recordings
+//
+// A recording can be kept in segments, files that are closed and begun anew
+// while it goes on (Options):
+//
+//   - Compressed: s.jsonl.zst holds the closed segments, one zstd frame for each
+//     MiB of lines. The open segment is s.jsonl beside it, plain, so that a
+//     killed program loses nothing. A closed segment is compressed in the
+//     background, appended and synced, and only then is its plain file removed;
+//     while it waits it is called s.jsonl.7.
+//   - Rotated: s.0001.jsonl, s.0002.jsonl, …; each is compressed when it is
+//     closed where the name ends in .zst. With Keep the oldest are removed.
+//   - Ring: the same in a directory of its own, bounded in bytes. Log.Keep copies
+//     what it holds to an ordinary recording.
+//
+// Each segment begins with a header line that has the same time, to which all
+// times are relative, the segment's number, and its offset: the bytes of event
+// lines before it, headers not counted.
+//
+//	{"xmpplens":1,"time":"2026-11-23T10:00:00.000000000Z","segment":3,"offset":134217728}
+//
+// A segment whose predecessor was removed has carry lines behind its header, as
+// many bytes as the header's "carry" says. For each connection that is open they
+// repeat "open" and the last "secure" of each leg, and have one line a direction:
+//
+//	{"t":12.5,"c":1,"e":"carry","d":"CS","o":12345,"n":187,"s":"<stream:stream …><message><bo"}
+//
+// "s" is the stream header in force, "n" bytes long, and then what was received
+// from offset "o" on: the beginning of the frame that the boundary cuts.
+//
+// Open takes the name of any of these and reads all as one stream; it prefers a
+// plain segment to a compressed one, so that nothing is read twice after a crash.
+// Positions (Reader.Pos, Reader.SeekTo) count the bytes of event lines behind the
+// first header and hold in all forms. The form of compressed segments is
+// described in frame.go: each zstd frame follows a skippable one that says what
+// is in it, so that there is no index to keep beside the file.
+//
+// What is damaged costs what it hits: a line in a plain file (which has no
+// checksum: a flipped byte that leaves the line valid goes unnoticed), a frame in
+// a compressed one. Reader.Next names the file, the time range and the bytes, and
+// goes on behind it.
 package record
 
 import (

@@ -66,7 +66,7 @@ type unpacked struct {
 const (
 	// maxCached bounds the decompressed frames that are kept, in bytes; one
 	// is always kept.
-	maxCached = 8 * frameSize
+	maxCached = 32 * frameSize
 	// maxOpenFiles bounds the files of segments that are kept open.
 	maxOpenFiles = 32
 	// maxHead bounds the header and carry lines at the beginning of a
