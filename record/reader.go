@@ -139,8 +139,8 @@ func (r *Reader) Close() error {
 // reading: a *TornError for a last line without its end, a *LineError for a
 // line that cannot be read, a *DamageError for a part of a segment, a
 // *StoppedError when recording stopped early. A *GoneError says that events are
-// no longer kept; the next events are then carry lines, all with the position
-// of the first event that is kept.
+// no longer kept; the next events are then carry lines, which have no position
+// (Pos is -1).
 func (r *Reader) Next(ctx context.Context) (Event, error) {
 	if r.broken != nil {
 		return Event{}, r.broken
@@ -151,7 +151,7 @@ func (r *Reader) Next(ctx context.Context) (Event, error) {
 	if len(r.queue) > 0 {
 		ev := r.queue[0]
 		r.queue = r.queue[1:]
-		r.pos = r.at
+		r.pos = -1
 		return ev, nil
 	}
 	for {

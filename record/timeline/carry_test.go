@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/xmpplens/xmpplens/decode"
 	"github.com/xmpplens/xmpplens/record"
 )
 
@@ -189,5 +191,82 @@ func TestCarryOfLongFrame(t *testing.T) {
 		if len(ev.Data) > 4<<20+1000 {
 			t.Errorf("%d bytes are carried", len(ev.Data))
 		}
+	}
+}
+
+// A recording that lost its first files is read as what is left of the whole,
+// also by an index; and an index that saw the whole says what is gone.
+func TestKeptFiles(t *testing.T) {
+	for _, name := range []string{"s.jsonl", "s.jsonl.zst"} {
+		path := filepath.Join(t.TempDir(), name)
+		l, err := record.Create(path, record.Options{RotateSize: 20 << 10, Keep: 2, Carry: NewCarrier, Warn: func(err error) { t.Error(err) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, err := NewIndex(l.Reader())
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error)
+		go func() { done <- x.Run(context.Background()) }()
+		for n := range 4 {
+			for _, ev := range events(t, "../../testdata/recordings/demo.jsonl") {
+				if ev.C > 0 {
+					ev.C += 10 * n
+				}
+				if ev.E == record.EventClose {
+					continue // they stay open
+				}
+				l.Append(ev)
+			}
+			x.Wait(context.Background(), x.Status().Len)
+		}
+		l.Finish()
+		<-done
+		l.Close()
+		n := x.Status().Len
+		old, err := x.Entries(1, 1)
+		if err != nil || !strings.Contains(old[0].Stanza.Summary, "no longer kept") {
+			t.Errorf("%s: the first entry: %v, %v", name, old, err)
+		}
+		last, err := x.Entries(n-99, 100)
+		if err != nil || len(last) != 100 {
+			t.Fatalf("%s: %d entries, %v", name, len(last), err)
+		}
+		x.Close()
+
+		r, err := record.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		y, err := NewIndex(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := y.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		m := y.Status().Len
+		again, err := y.Entries(m-99, 100)
+		if err != nil || len(y.Status().Trouble) > 0 || m >= n {
+			t.Fatalf("%s: %d entries of %d, %v, %v", name, m, n, err, y.Status().Trouble)
+		}
+		for i := range again {
+			if a, b := tell(last[i]), tell(again[i]); a != b {
+				t.Errorf("%s: entry %d:\nwhole %.300s\nleft  %.300s", name, i, a, b)
+				break
+			}
+		}
+		all, err := y.Entries(1, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range all {
+			if e.Frame.Kind == decode.Junk {
+				t.Errorf("%s: junk: %.200s", name, tell(e))
+				break
+			}
+		}
+		y.Close()
 	}
 }

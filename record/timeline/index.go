@@ -222,7 +222,10 @@ func (x *Index) Entries(from, count int) ([]*Entry, error) {
 		if !ok {
 			break
 		}
-		if err := x.fill(e, p, header); err != nil {
+		if err := x.fill(e, p, header); errors.Is(err, errNotKept) {
+			e.Kind = record.EventNote
+			e.Stanza = stanza.Stanza{Kind: e.Kind, Summary: "this entry is no longer kept"}
+		} else if err != nil {
 			return out, fmt.Errorf("timeline: entry %d: %w", n, err)
 		}
 		out = append(out, e)
@@ -266,10 +269,16 @@ func (x *Index) place(n int) (*Entry, place, []byte, bool) {
 	return e, p, header, true
 }
 
+// errNotKept is of an entry whose file was removed, by --keep or --ring.
+var errNotKept = errors.New("is no longer kept")
+
 // fill reads the rest of an entry from the recording.
 func (x *Index) fill(e *Entry, p place, header []byte) error {
 	if p.pos == 0 { // only where nothing was received
 		return errors.New("is nowhere in the recording")
+	}
+	if p.pos < 0 { // in carry lines that a reader got on its way
+		return errNotKept
 	}
 	if err := x.at.SeekTo(p.pos); err != nil {
 		return err
@@ -277,6 +286,9 @@ func (x *Index) fill(e *Entry, p place, header []byte) error {
 	ev, err := x.next()
 	if err != nil {
 		return err
+	}
+	if x.at.Pos() != p.pos {
+		return errNotKept
 	}
 	switch {
 	case p.flags&isStream == 0:
