@@ -264,8 +264,8 @@ func TestFullDiskWhileCompressing(t *testing.T) {
 		t.Fatal("nobody says that the disk is full")
 	}
 	wantNumbers(t, path, 0, n)
-	if got := files(t, dir); got != "ballast s.jsonl s.jsonl.1 s.jsonl.zst" {
-		t.Logf("files: %s", got)
+	if info, err := os.Stat(path); err != nil || info.Size() != 0 {
+		t.Errorf("what was begun is still there: %v, %v", info.Size(), err)
 	}
 	ballast.Truncate(0)
 	if err := l.Close(); err != nil {
