@@ -66,17 +66,16 @@ func (l *Log) snapshot() (src *Reader, from, end int64, err error) {
 }
 
 // snapshot returns the segments that there are, opened, so that they stay
-// readable when they are removed.
+// readable when they are removed, and where they end. It does not take Log.mu:
+// an Append that holds it may be waiting for the keeper, which waits for hold.
 func (r *rolling) snapshot(l *Log) (*set, int64, error) {
 	r.keeper.hold.Lock()
 	defer r.keeper.hold.Unlock()
-	r.set.io.Lock()
+	// What is committed is in the segments that are listed behind it.
+	end := l.committed.Load() - int64(len(r.set.head))
 	r.set.mu.Lock()
 	segs := append([]*segment(nil), r.set.segs...)
 	r.set.mu.Unlock()
-	r.set.io.Unlock()
-	// What is committed now is in these segments, or in later ones.
-	first := int64(len(r.set.head))
 	s, err := r.set.only(segs)
 	if err == nil {
 		err = s.pin()
@@ -85,24 +84,7 @@ func (r *rolling) snapshot(l *Log) (*set, int64, error) {
 		s.release()
 		return nil, 0, fmt.Errorf("record: read the recording back: %w", err)
 	}
-	l.mu.Lock()
-	offset := r.offset
-	if n := segs[len(segs)-1]; n.number == r.number {
-		offset = l.committed.Load() - first
-	} else if n.size < 0 {
-		offset = l.roll.endOf(n.number)
-	} else {
-		offset = n.end()
-	}
-	l.mu.Unlock()
-	return s, s.logical(offset), nil
-}
-
-// endOf returns where a segment that was closed meanwhile ends.
-func (r *rolling) endOf(number int) int64 {
-	end := r.offset
-	r.set.change(number, func(g *segment) { end = g.end() })
-	return end
+	return s, s.logical(max(end, segs[0].at)), nil
 }
 
 // copyTo writes a recording in one file.

@@ -410,11 +410,16 @@ func (e *TornError) Error() string {
 type LineError struct {
 	Line   int // from 1, the header; 0 when the Reader was moved with SeekTo
 	Offset int64
+	After  time.Duration // the time of the event before; 0 when it is not known
 	Err    error
 }
 
 func (e *LineError) Error() string {
-	return fmt.Sprintf("record: line %d at offset %d: %v", e.Line, e.Offset, e.Err)
+	where := fmt.Sprintf("line %d at offset %d", e.Line, e.Offset)
+	if e.After > 0 {
+		where += fmt.Sprintf(", recorded after %.3f s", e.After.Seconds())
+	}
+	return fmt.Sprintf("record: %s: %v", where, e.Err)
 }
 func (e *LineError) Unwrap() error { return e.Err }
 

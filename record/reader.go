@@ -34,8 +34,9 @@ type Reader struct {
 	at     int64
 	line   int // of the next line, from 1; 0 after SeekTo
 	pos    int64
-	told   bool    // the torn tail, or the stop of the log, was reported
-	queue  []Event // carry lines that come before the next event
+	told   bool          // the torn tail, or the stop of the log, was reported
+	last   time.Duration // of the event before
+	queue  []Event       // carry lines that come before the next event
 }
 
 // Read reads a recording that is in memory or behind any other io.ReaderAt,
@@ -96,7 +97,7 @@ func (r *Reader) SeekTo(pos int64) error {
 	} else {
 		r.buf = nil
 	}
-	r.at, r.line, r.told, r.queue = pos, 0, false, nil
+	r.at, r.line, r.told, r.queue, r.last = pos, 0, false, nil, 0
 	return nil
 }
 
@@ -166,8 +167,9 @@ func (r *Reader) Next(ctx context.Context) (Event, error) {
 		}
 		var ev Event
 		if err := parseEvent(line, &ev); err != nil {
-			return Event{}, &LineError{number, r.pos, err}
+			return Event{}, &LineError{Line: number, Offset: r.pos, After: r.last, Err: err}
 		}
+		r.last = ev.T
 		return ev, nil
 	}
 }
@@ -237,7 +239,7 @@ func (r *Reader) fill() error {
 
 // skipLine leaves out a line that is too long.
 func (r *Reader) skipLine() error {
-	e := &LineError{r.line, r.at, fmt.Errorf("longer than %d bytes", MaxLine)}
+	e := &LineError{Line: r.line, Offset: r.at, After: r.last, Err: fmt.Errorf("longer than %d bytes", MaxLine)}
 	for {
 		if n := bytes.IndexByte(r.buf, '\n'); n >= 0 {
 			r.advance(n + 1)

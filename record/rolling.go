@@ -194,9 +194,11 @@ func (r *rolling) clear(force bool) error {
 		}
 	}
 	for _, path := range paths {
+		os.Remove(path + ".tmp") // what a killed keeper was writing
 		if err := os.Remove(path); err != nil {
 			return fmt.Errorf("record: overwrite the recording: %w", err)
 		}
+		os.Remove(path + zstSuffix + ".tmp")
 	}
 	return nil
 }

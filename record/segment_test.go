@@ -475,3 +475,46 @@ func TestKeepOfOneFile(t *testing.T) {
 	fillLog(t, l, 10, 20)
 	wantNumbers(t, kept, 0, 10)
 }
+
+// A ring is kept while it turns; nobody waits for ever.
+func TestKeepWhileRingTurns(t *testing.T) {
+	dir := t.TempDir()
+	l, err := Create(filepath.Join(dir, "s.jsonl"), Options{Ring: MinRing, Carry: newCounter})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := make(chan error)
+	go func() {
+		defer close(kept)
+		for i := range 30 {
+			path := filepath.Join(dir, fmt.Sprintf("kept%d.jsonl", i))
+			if err := l.Keep(path); err != nil {
+				kept <- err
+				return
+			}
+		}
+	}()
+	n := 0
+	for done := false; !done; n += 100 {
+		fillLog(t, l, n, n+100)
+		select {
+		case err := <-kept:
+			if err != nil {
+				t.Fatal(err)
+			}
+			done = true
+		default:
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 30 {
+		r := open(t, filepath.Join(dir, fmt.Sprintf("kept%d.jsonl", i)))
+		first, next, errs := numbers(t, r)
+		if len(errs) > 0 || next > n || first > next {
+			t.Errorf("kept %d: events %d to %d of %d, %v", i, first, next, n, errs)
+		}
+		r.Close()
+	}
+}
