@@ -79,7 +79,6 @@ const (
 type GoneError struct {
 	Bytes int64 // of event lines
 	next  int64
-	carry []Event
 }
 
 func (e *GoneError) Error() string {
