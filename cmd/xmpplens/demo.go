@@ -53,7 +53,7 @@ func (c *demoCmd) Run(s *streams) error {
 	}
 	var played error
 	l := &lens{
-		title: "demo",
+		title:   "demo",
 		storage: storage{Write: c.Write, Force: c.Force}, web: viewer, display: c.display, proxy: stage.proxy, streams: s, quiet: true,
 		greet: func(url string) {
 			s.say("xmpplens: a conversation of Romeo and Juliet, recorded with two slixmpp clients and a Prosody server,")

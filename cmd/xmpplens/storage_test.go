@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/xmpplens/xmpplens/proxy/proxytest"
 )
 
 func TestByteSize(t *testing.T) {
@@ -129,5 +131,60 @@ func TestKeptName(t *testing.T) {
 	os.WriteFile(want, nil, 0o600)
 	if got := s.keptName(at); got != filepath.Join(dir, "s-20261125-185413-2.jsonl.zst") {
 		t.Error(got)
+	}
+}
+
+// slixmpp with Prosody over files of a few kilobytes: with all files kept what
+// is read is what Prosody sent, byte for byte; with the first ones gone it is the
+// end of that, and the session, which began before, has no faults.
+func TestRotationWithProsody(t *testing.T) {
+	ca, server := prosody(t)
+	for _, flags := range [][]string{{"--rotate-size=2KB"}, {"--rotate-size=4KB", "--keep=2"}} {
+		leaf, err := ca.Leaf(host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		behind := proxytest.NewRelay(t, *leaf, server.Direct, ca.Pool(), host)
+		file := filepath.Join(t.TempDir(), "s.jsonl.zst")
+		p := startProxy(t, append(flags, "--write="+file, "--server-ca", ca.File, "tls://"+behind.Addr)...)
+		heard := make(chan string, 1)
+		online := filepath.Join(t.TempDir(), "online")
+		go func() { // ends with the client, which has its own time limit
+			out, err := proxytest.Slixmpp(t, p.ca, p.addr, "juliet@localhost/balcony", "capulet", "--expect=8", "--online="+online)
+			heard <- fmt.Sprint(out, err)
+		}()
+		p.wait("online", func() string {
+			if _, err := os.Stat(online); err != nil {
+				return ""
+			}
+			return "online"
+		})
+		for i := range 8 {
+			out, err := proxytest.Slixmpp(t, ca.File, server.Addr, "romeo@localhost/orchard", "montague", "--to=juliet@localhost/balcony",
+				fmt.Sprintf("--say=%d %s", i, strings.Repeat("O Juliet ☃ <&> ", 60)))
+			if err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+		}
+		if out := <-heard; strings.Count(out, "got ") != 8 {
+			t.Fatal(out)
+		}
+		if code := p.stop(); code != 0 {
+			t.Errorf("%v: exit code %d", flags, code)
+		}
+		entries, _ := filepath.Glob(filepath.Join(filepath.Dir(file), "s.*.jsonl.zst"))
+		raw, sent := p.show("--format=raw", "--dir=SC"), behind.SC()
+		switch {
+		case len(flags) == 1 && (raw != sent || len(entries) < 5):
+			t.Errorf("%d files with %d bytes, Prosody sent %d", len(entries), len(raw), len(sent))
+		case len(flags) == 2 && (!strings.HasSuffix(sent, raw) || len(raw) < 1000 || len(raw) > len(sent)*3/4 || len(entries) != 2):
+			t.Errorf("%d files with %d bytes, Prosody sent %d: %.300q", len(entries), len(raw), len(sent), raw)
+		}
+		if out, err := xmpplens(t, "check", "--severity=warning", file).CombinedOutput(); err != nil {
+			t.Errorf("%v: %v\n%.2000s", flags, err, out)
+		}
+		if shown := p.show("--format=line"); !strings.Contains(shown, "connection 1 (c2s)") || !strings.Contains(shown, "server leg secured with TLS 1.3") {
+			t.Errorf("%v: the connection is not introduced:\n%.1000s", flags, shown)
+		}
 	}
 }
