@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/xmpplens/xmpplens/proxy/session"
@@ -60,6 +60,7 @@ type boshSession struct {
 	until   time.Time   // not before
 	secured [2]bool     // said
 	packed  bool        // said that answers are not compressed
+	kept    atomic.Bool // said what was removed of the headers of answers
 	gone    bool        // counted out
 }
 
@@ -139,9 +140,9 @@ func (b *boshFront) session(sid string, r *http.Request) (*boshSession, error) {
 		return nil, errEnding
 	}
 	s := &boshSession{b: b, id: int(p.last.Add(1))}
-	cfg := p.sessionConfig(s.id, door{up: p.Upstream})
+	cfg := p.sessionConfig(s.id, door{up: b.f.up})
 	cfg.Transport = session.BOSH
-	cfg.Lead = func(target string) (string, error) { return b.lead(r, target) }
+	cfg.Lead = func(target string) (string, error) { return b.f.lead(r, target) }
 	s.sess = session.New(cfg)
 	s.timer = time.AfterFunc(boshSilence, s.silence)
 	b.all[s] = struct{}{}
@@ -150,7 +151,7 @@ func (b *boshFront) session(sid string, r *http.Request) (*boshSession, error) {
 		b.sessions[sid] = s
 	}
 	s.mu.Lock()
-	s.handle(nil, session.Input{On: session.Accepted, Client: r.RemoteAddr, Server: p.Upstream.String()})
+	s.handle(nil, session.Input{On: session.Accepted, Client: r.RemoteAddr, Server: b.f.up.String()})
 	if tc := clientOf(r).tls; tc != nil {
 		s.handle(nil, session.Input{On: session.Secured, Leg: session.Client, TLS: describe(tc.ConnectionState(), new(verdict))})
 	}
@@ -260,7 +261,7 @@ func (s *boshSession) packing(r *http.Request, encoding string) {
 
 // send passes a request on and returns the answer.
 func (b *boshFront) send(s *boshSession, r *http.Request, me *waiter, body []byte, rest io.Reader, length int64) (*http.Response, error) {
-	u := b.f.p.Upstream.origin()
+	u := b.f.up.origin()
 	u.Path, u.RawPath, u.RawQuery = r.URL.Path, r.URL.RawPath, r.URL.RawQuery
 	var content io.Reader = bytes.NewReader(body)
 	if rest != nil {
@@ -314,7 +315,7 @@ func (s *boshSession) answer(w http.ResponseWriter, me *waiter, resp *http.Respo
 	if resp.TLS != nil && !s.secured[session.Server] {
 		s.secured[session.Server] = true
 		p, check := s.b.f.p, new(verdict)
-		if err := Verify(*resp.TLS, ServerName(p.Upstream.Host), p.ServerCA); err != nil {
+		if err := Verify(*resp.TLS, ServerName(s.b.f.up.Host), p.ServerCA); err != nil {
 			check.problem = plainReason(err)
 		}
 		s.handle(nil, session.Input{On: session.Secured, Leg: session.Server, TLS: describe(*resp.TLS, check)})
@@ -324,8 +325,10 @@ func (s *boshSession) answer(w http.ResponseWriter, me *waiter, resp *http.Respo
 	for k, v := range passedOn(resp.Header) {
 		header[k] = v
 	}
-	for _, h := range []string{"Alt-Svc", "Strict-Transport-Security", "Content-Length"} { // see front.response
-		header.Del(h)
+	allow(resp, header)
+	header.Del("Content-Length")
+	if why := keepHere(header); len(why) > 0 && !s.kept.Swap(true) {
+		s.note("", "HTTP: "+strings.Join(why, "; "), "")
 	}
 	if resp.StatusCode != http.StatusOK {
 		s.failed(w, me, resp)
@@ -451,30 +454,6 @@ func (b *boshFront) shutdown() {
 		s.mu.Unlock()
 		s.settle()
 	}
-}
-
-// lead finds the proxy's own address for the URI of see-other-uri.
-func (b *boshFront) lead(r *http.Request, target string) (string, error) {
-	u, err := url.Parse(target)
-	if err != nil {
-		return "", errors.New("it is no URI")
-	}
-	up := b.f.p.Upstream
-	port := u.Port()
-	switch {
-	case port == "" && u.Scheme == "https":
-		port = "443"
-	case port == "":
-		port = "80"
-	}
-	if u.Scheme != up.origin().Scheme || !strings.EqualFold(u.Hostname(), up.Host) || port != fmt.Sprint(up.Port) || u.User != nil {
-		return "", errors.New("it is not where this proxy goes")
-	}
-	u.Scheme, u.Host = "http", r.Host
-	if clientOf(r).tls != nil {
-		u.Scheme = "https"
-	}
-	return u.String(), nil
 }
 
 // passedOn returns the header of a message without what is between two

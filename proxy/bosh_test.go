@@ -417,31 +417,6 @@ func TestBOSHSecured(t *testing.T) {
 	}
 }
 
-// A server that sends the client to another of its paths keeps the proxy between.
-func TestBOSHElsewhere(t *testing.T) {
-	target := ""
-	m := newManager(t, func(w http.ResponseWriter, r *http.Request, body string) {
-		io.WriteString(w, "<body "+bindNS+" type='terminate' condition='see-other-uri'><uri>"+target+"</uri></body>")
-	})
-	m.Start()
-	addr, _, end := startFront(t, m.URL+"/http-bind", nil)
-	for in, want := range map[string]string{m.URL + "/b": "http://" + addr + "/b", "https://elsewhere.example/b": "https://elsewhere.example/b"} {
-		target = in
-		if _, got := post(t, http.DefaultClient, "http://"+addr+"/http-bind", "<body "+bindNS+" rid='10' to='a'/>"); !strings.Contains(got, "<uri>"+want+"</uri>") {
-			t.Errorf("%s became %s", in, got)
-		}
-	}
-	warned := 0
-	for _, ev := range end() {
-		if ev.Level == "warning" && strings.Contains(ev.Text, "past the proxy") {
-			warned++
-		}
-	}
-	if warned != 1 {
-		t.Errorf("%d warnings", warned)
-	}
-}
-
 // What is around BOSH passes: preflights of CORS, and the page that a server
 // shows at its endpoint.
 func TestBOSHAround(t *testing.T) {

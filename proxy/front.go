@@ -22,12 +22,14 @@ import (
 	"github.com/xmpplens/xmpplens/record"
 )
 
-// A front serves HTTP/1.1 to the clients of a proxy whose upstream is a
-// WebSocket or BOSH endpoint. A request that opens a WebSocket for XMPP becomes
-// a session; a BOSH request goes to its handler; everything else is passed to
-// the same origin, so that a web client works that the same host serves.
+// A front serves HTTP/1.1 to the clients of a WebSocket or BOSH endpoint: the
+// proxy's upstream, or one that a server sends its clients to. A request that
+// opens a WebSocket for XMPP becomes a session; a BOSH request goes to its
+// handler; everything else is passed to the same origin, so that a web client
+// works that the same host serves.
 type front struct {
 	p        *Proxy
+	up       Upstream               // the endpoint
 	upstream *http.Transport        // to the upstream, verified as every server leg
 	pass     *httputil.ReverseProxy // everything that is not XMPP
 	// bosh takes requests whose body is a <body/> of BOSH (XEP-0124), and
@@ -41,16 +43,18 @@ type front struct {
 	wg      sync.WaitGroup
 
 	mu     sync.Mutex
-	closed bool          // guarded by mu: no handler begins any more
-	warned bool          // guarded by mu: the certificate of the upstream was complained about
-	idle   chan struct{} // closed when closed and no handler runs
-	active int           // guarded by mu: handlers that run
+	closed bool            // guarded by mu: no handler begins any more
+	warned bool            // guarded by mu: the certificate of the upstream was complained about
+	past   map[string]bool // guarded by mu: ways past the proxy that were warned of
+	idle   chan struct{}   // closed when closed and no handler runs
+	active int             // guarded by mu: handlers that run
 }
 
 // A frontConn is a client's connection with what is known of it, for handlers:
 // see clientOf.
 type frontConn struct {
-	net.Conn // tls, or sock
+	net.Conn      // tls, or sock
+	door     door // where it came in
 	f        *front
 	sock     *socket
 	tls      *tls.Conn   // nil for clear text
@@ -64,8 +68,8 @@ const (
 )
 
 // newFront makes a front that serves until close is called.
-func newFront(work context.Context, p *Proxy) *front {
-	f := &front{p: p, clients: make(chan net.Conn), idle: make(chan struct{})}
+func newFront(work context.Context, p *Proxy, up Upstream) *front {
+	f := &front{p: p, up: up, clients: make(chan net.Conn), idle: make(chan struct{})}
 	f.ctx, f.cancel = context.WithCancel(work)
 	f.upstream = &http.Transport{
 		DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return f.dial(ctx) },
@@ -109,7 +113,7 @@ func (l *frontListener) Close() error   { return nil }
 func (l *frontListener) Addr() net.Addr { return &net.TCPAddr{} }
 
 // accept takes a client that has just connected.
-func (f *front) accept(nc net.Conn) { f.wg.Go(func() { f.greet(nc) }) }
+func (f *front) accept(nc net.Conn, d door) { f.wg.Go(func() { f.greet(nc, d) }) }
 
 // close ends everything but the sessions, which are the proxy's.
 func (f *front) close() {
@@ -151,7 +155,7 @@ func (f *front) note(level, text, hint string) {
 
 // greet looks at the client's first byte, does the TLS handshake if it begins
 // one, and hands the connection on.
-func (f *front) greet(nc net.Conn) {
+func (f *front) greet(nc net.Conn, d door) {
 	stop := context.AfterFunc(f.ctx, func() { nc.Close() })
 	defer stop()
 	if f.p.ProxyProtocol {
@@ -171,7 +175,7 @@ func (f *front) greet(nc net.Conn) {
 	}
 	sock := newSocket(nc)
 	sock.pre = first
-	c := &frontConn{Conn: sock, f: f, sock: sock}
+	c := &frontConn{Conn: sock, f: f, door: d, sock: sock}
 	from := nc.RemoteAddr().String()
 	switch isTLS := first[0] == 0x16; { // a handshake record
 	case isTLS && f.p.ClientTLS == session.Off:
@@ -241,7 +245,7 @@ func (c *frontConn) refused(err error) {
 func (f *front) dial(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialLimit)
 	defer cancel()
-	u := f.p.Upstream
+	u := f.up
 	return f.p.dialHost(ctx, net.JoinHostPort(u.Host, strconv.Itoa(u.Port)))
 }
 
@@ -252,7 +256,7 @@ func (f *front) dialTLS(ctx context.Context) (net.Conn, error) {
 		return nil, err
 	}
 	check := new(verdict)
-	tc := tls.Client(c, f.p.serverTLS(f.p.Upstream.Host, []string{"http/1.1"}, check))
+	tc := tls.Client(c, f.p.serverTLS(f.up.Host, []string{"http/1.1"}, check))
 	limit, cancel := context.WithTimeout(ctx, handshakeLimit)
 	defer cancel()
 	if err := tc.HandshakeContext(limit); err != nil {
@@ -277,7 +281,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer f.leave()
-	r = r.WithContext(context.WithValue(r.Context(), hostKey{}, r.Host))
+	r = r.WithContext(context.WithValue(r.Context(), cameKey{}, came{r.Host, r.Header.Get("Origin")}))
 	if websocket.Opens(r, subprotocol) {
 		f.websocket(w, r)
 		return
@@ -291,7 +295,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // isPacked tells a request to the BOSH endpoint whose body is compressed.
 func (f *front) isPacked(r *http.Request) bool {
-	up := f.p.Upstream
+	up := f.up
 	return r.Method == http.MethodPost && r.Header.Get("Content-Encoding") != "" && (up.Web == "http" || up.Web == "https") && r.URL.RequestURI() == up.Path
 }
 

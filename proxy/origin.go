@@ -2,13 +2,12 @@ package proxy
 
 import (
 	"bytes"
-	"encoding/json"
-	"html"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,7 +20,7 @@ import (
 
 // request makes the request to the upstream.
 func (f *front) request(pr *httputil.ProxyRequest) {
-	pr.SetURL(f.p.Upstream.origin())
+	pr.SetURL(f.up.origin())
 	f.comeFrom(pr.Out.Header, pr.In)
 	if isHostMeta(pr.In.URL.Path) {
 		pr.Out.Header.Del("Accept-Encoding") // it has to be read
@@ -31,12 +30,62 @@ func (f *front) request(pr *httputil.ProxyRequest) {
 // comeFrom lets a request from a page of the proxy's own address come from the
 // upstream's: servers refuse what comes from elsewhere.
 func (f *front) comeFrom(h http.Header, in *http.Request) {
-	own, upstream := f.ownOrigin(in), f.p.Upstream.origin().String()
-	if strings.EqualFold(h.Get("Origin"), own) {
-		h.Set("Origin", upstream)
+	if origin := f.behind(in, h.Get("Origin")); origin != "" {
+		h.Set("Origin", origin)
 	}
-	if rest, ok := strings.CutPrefix(h.Get("Referer"), own+"/"); ok {
-		h.Set("Referer", upstream+"/"+rest)
+	referer := h.Get("Referer")
+	if i := strings.Index(referer, "://"); i > 0 {
+		if n := strings.IndexByte(referer[i+3:], '/'); n > 0 {
+			if origin := f.behind(in, referer[:i+3+n]); origin != "" {
+				h.Set("Referer", origin+referer[i+3+n:])
+			}
+		}
+	}
+}
+
+// behind returns the server's origin for one of the proxy's own, as the client of
+// the request knows it; "" for others. A page that the proxy shows at one of its
+// ports may have been sent to another.
+func (f *front) behind(in *http.Request, origin string) string {
+	if origin == "" {
+		return ""
+	}
+	if strings.EqualFold(origin, f.ownOrigin(in)) {
+		return f.up.origin().String()
+	}
+	u, err := url.Parse(origin)
+	if err != nil || !strings.EqualFold(u.Hostname(), hostOf(in.Host)) {
+		return ""
+	}
+	for _, d := range slices.Concat(f.p.mains(), f.p.redirects.list()) {
+		if a, ok := d.ln.Addr().(*net.TCPAddr); ok && d.front != nil && u.Port() == strconv.Itoa(a.Port) {
+			return d.up.origin().String()
+		}
+	}
+	return ""
+}
+
+// keepHere removes what would lead a client past the proxy (HTTP/3 goes over
+// QUIC), or keep it away from others at the same address, and says what.
+func keepHere(h http.Header) (why []string) {
+	if alt := h.Get("Alt-Svc"); alt != "" {
+		why = append(why, "Alt-Svc ("+alt+") removed: the client would go on there, past the proxy")
+	}
+	if h.Get("Strict-Transport-Security") != "" {
+		why = append(why, "Strict-Transport-Security removed: it is meant for the server's own address")
+	}
+	h.Del("Alt-Svc")
+	h.Del("Strict-Transport-Security")
+	return why
+}
+
+// allow lets a page of the proxy read an answer that allows it to a page of the
+// server behind.
+func allow(resp *http.Response, header http.Header) {
+	const key = "Access-Control-Allow-Origin"
+	came, _ := resp.Request.Context().Value(cameKey{}).(came)
+	if came.origin != "" && header.Get(key) != "" && header.Get(key) == resp.Request.Header.Get("Origin") {
+		header.Set(key, came.origin)
 	}
 }
 
@@ -56,7 +105,7 @@ func (f *front) own(r *http.Request, target string) (string, bool) {
 	if err != nil || u.User != nil {
 		return "", false
 	}
-	up := f.p.Upstream
+	up := f.up
 	port := u.Port()
 	if port == "" {
 		port = "80"
@@ -83,13 +132,6 @@ func (f *front) own(r *http.Request, target string) (string, bool) {
 	return u.String(), true
 }
 
-// hostMetaLimit bounds the documents that are rewritten, in bytes.
-const hostMetaLimit = 1 << 20
-
-func isHostMeta(path string) bool {
-	return path == "/.well-known/host-meta" || path == "/.well-known/host-meta.json"
-}
-
 // response looks at the upstream's answer, records it and puts it right.
 func (f *front) response(resp *http.Response) error {
 	r := resp.Request
@@ -98,19 +140,13 @@ func (f *front) response(resp *http.Response) error {
 		return nil
 	}
 	outside := outsideOf(r)
+	allow(resp, resp.Header)
 	var why []string
 	if to, ok := f.own(outside, resp.Header.Get("Location")); ok {
 		why = append(why, resp.Header.Get("Location")+" became "+to+": the proxy's own address")
 		resp.Header.Set("Location", to)
 	}
-	// They would lead the client past the proxy, or keep it away from others
-	// at the same address.
-	for _, h := range []string{"Alt-Svc", "Strict-Transport-Security"} {
-		if resp.Header.Get(h) != "" {
-			resp.Header.Del(h)
-			why = append(why, h+" removed: it is meant for the server's own address")
-		}
-	}
+	why = append(why, keepHere(resp.Header)...)
 	ev := record.Event{E: record.EventHTTP, Op: r.Method, Text: r.URL.RequestURI(), Code: resp.StatusCode}
 	if isHostMeta(r.URL.Path) && resp.StatusCode == http.StatusOK && resp.Header.Get("Content-Encoding") == "" {
 		body, err := io.ReadAll(io.LimitReader(resp.Body, hostMetaLimit+1))
@@ -144,64 +180,14 @@ func (f *front) response(resp *http.Response) error {
 
 // outsideOf returns a request as the client made it, as far as addresses go.
 func outsideOf(r *http.Request) *http.Request {
-	host, _ := r.Context().Value(hostKey{}).(string)
-	return (&http.Request{Host: host}).WithContext(r.Context())
+	came, _ := r.Context().Value(cameKey{}).(came)
+	return (&http.Request{Host: came.host}).WithContext(r.Context())
 }
 
-type hostKey struct{}
+type cameKey struct{}
 
-var (
-	xmlLink  = regexp.MustCompile(`\bhref\s*=\s*("[^"]*"|'[^']*')`)
-	jsonLink = regexp.MustCompile(`"href"\s*:\s*("(?:[^"\\]|\\.)*")`)
-)
-
-// hostMeta returns the document with the links that lead to the upstream leading
-// to the proxy, and what was changed.
-func (f *front) hostMeta(r *http.Request, body []byte) ([]byte, []string) {
-	var why []string
-	change := func(target string) (string, bool) {
-		to, ok := f.own(r, target)
-		switch {
-		case ok:
-			why = append(why, target+" became "+to+": the proxy's own address")
-		case strings.Contains(target, "://"):
-			why = append(why, target+" stays: it leads somewhere else, past the proxy")
-		}
-		return to, ok
-	}
-	replace := func(pattern *regexp.Regexp, f func(value string) string) {
-		var out []byte
-		at := 0
-		for _, m := range pattern.FindAllSubmatchIndex(body, -1) {
-			out = append(append(out, body[at:m[2]]...), f(string(body[m[2]:m[3]]))...)
-			at = m[3]
-		}
-		body = append(out, body[at:]...)
-	}
-	if json.Valid(body) {
-		replace(jsonLink, func(value string) string {
-			var target string
-			if json.Unmarshal([]byte(value), &target) != nil {
-				return value
-			}
-			to, ok := change(target)
-			if !ok {
-				return value
-			}
-			b, _ := json.Marshal(to) // a string
-			return string(b)
-		})
-		return body, why
-	}
-	replace(xmlLink, func(value string) string {
-		to, ok := change(html.UnescapeString(value[1 : len(value)-1]))
-		if !ok {
-			return value
-		}
-		return `"` + html.EscapeString(to) + `"`
-	})
-	return body, why
-}
+// came is what of a request is changed on its way.
+type came struct{ host, origin string }
 
 // failed answers a request that could not be passed on.
 func (f *front) failed(w http.ResponseWriter, r *http.Request, err error) {

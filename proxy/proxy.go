@@ -95,7 +95,6 @@ type Proxy struct {
 	ending bool               // guarded by mu: no session begins any more
 	wg     sync.WaitGroup     // one for each connection
 
-	front *front // nil unless the upstream is a WebSocket or BOSH endpoint
 	// boshDelay is for tests: 0 = the constant.
 	boshDelay time.Duration
 
@@ -124,6 +123,18 @@ func (p *Proxy) Serve(ctx context.Context, listeners ...net.Listener) error {
 	for _, d := range doors {
 		p.own = append(p.own, d.ln.Addr())
 	}
+	// Sessions outlive ctx by their grace time.
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	if p.Upstream.Web != "" {
+		f := newFront(work, p, p.Upstream)
+		defer f.close()
+		for i := range listeners {
+			doors[i].front = f
+		}
+	}
+	p.redirects.front = func(up Upstream) *front { return newFront(work, p, up) }
+	defer p.redirects.closeFronts()
 	p.mu.Lock()
 	if p.conns == nil {
 		p.conns = make(map[*conn]struct{})
@@ -131,16 +142,9 @@ func (p *Proxy) Serve(ctx context.Context, listeners ...net.Listener) error {
 	p.ending = false
 	p.doors = doors
 	p.mu.Unlock()
-	// Sessions outlive ctx by their grace time.
-	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
 	stopKeys := p.followKeys()
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	if p.Upstream.Web != "" {
-		p.front = newFront(work, p)
-		defer p.front.close()
-	}
 	errs := make([]error, len(doors))
 	p.redirects.serve = func(d door) { p.serveRedirect(ctx, work, d) }
 	var wg sync.WaitGroup
@@ -203,8 +207,8 @@ func (p *Proxy) acceptClients(ctx, work context.Context, d door) error {
 			continue
 		}
 		pause = 0
-		if p.front != nil && !d.named && !d.socks {
-			p.front.accept(nc)
+		if d.front != nil {
+			d.front.accept(nc, d)
 			continue
 		}
 		c := newConn(p, int(p.last.Add(1)), nc, d)

@@ -33,15 +33,15 @@ const subprotocol = "xmpp"
 // the session goes on by itself: net/http holds buffers as long as a handler runs.
 func (f *front) websocket(w http.ResponseWriter, r *http.Request) {
 	client := clientOf(r)
-	c := &conn{p: f.p, id: int(f.p.last.Add(1)), door: door{up: f.p.Upstream}, cert: client.cert, upgrade: &upgrade{f: f, w: w, r: r}}
+	c := &conn{p: f.p, id: int(f.p.last.Add(1)), door: door{up: f.up}, cert: client.cert, upgrade: &upgrade{f: f, w: w, r: r}}
 	cfg := f.p.sessionConfig(c.id, c.door)
-	cfg.Transport, cfg.ByTo, cfg.ByDomain = session.WebSocket, false, false
+	cfg.Transport, cfg.ByTo, cfg.ByDomain, cfg.Domain = session.WebSocket, false, false, f.up.Host
 	cfg.Mask = func() (key [4]byte) {
 		rand.Read(key[:])
 		return key
 	}
 	outside := (&http.Request{Host: r.Host}).WithContext(context.WithValue(f.ctx, clientKey{}, client))
-	cfg.Moved = func(uri string) (string, bool) { return f.own(outside, uri) }
+	cfg.Lead = func(uri string) (string, error) { return f.lead(outside, uri) }
 	c.sess = session.New(cfg)
 	c.released.L = &c.mu
 	if !f.p.begin(c) {
@@ -49,7 +49,7 @@ func (f *front) websocket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ctx := r.Context()
-	in := session.Input{On: session.Accepted, Client: r.RemoteAddr, Server: f.p.Upstream.String()}
+	in := session.Input{On: session.Accepted, Client: r.RemoteAddr, Server: f.up.String()}
 	if client.tls != nil {
 		state := client.tls.ConnectionState()
 		in.TLS = describe(state, new(verdict))
@@ -110,10 +110,14 @@ func (u *upgrade) open(ctx context.Context, c *conn) {
 		}
 		refused(resp.StatusCode, fmt.Errorf("the server does not open a WebSocket: %s", resp.Status), hint)
 		u.answered = true
+		keepHere(resp.Header)
 		copyHeader(u.w.Header(), resp.Header)
 		u.w.WriteHeader(resp.StatusCode)
 		io.Copy(u.w, resp.Body)
 		return
+	}
+	if kept := keepHere(resp.Header); len(kept) > 0 {
+		why = strings.TrimPrefix(why+"; "+strings.Join(kept, "; "), "; ")
 	}
 	c.legs[session.Server].undeadline()
 	u.early[session.Server] = rest(from)
@@ -147,7 +151,7 @@ func rest(r *bufio.Reader) []byte {
 func (u *upgrade) request(ctx context.Context) (req *http.Request, why string) {
 	req = u.r.Clone(ctx)
 	req.URL.Scheme, req.URL.Host = "", ""
-	req.Host = u.f.p.Upstream.authority()
+	req.Host = u.f.up.authority()
 	req.Body, req.ContentLength = nil, 0
 	u.f.comeFrom(req.Header, u.r)
 	if _, ok := req.Header["User-Agent"]; !ok {
@@ -191,5 +195,5 @@ func (c *conn) dialEndpoint(ctx context.Context) {
 		return
 	}
 	c.legs[session.Server].use(nc)
-	c.handle(ctx, session.Input{On: session.Dialed, Server: nc.RemoteAddr().String(), Direct: c.p.Upstream.Direct})
+	c.handle(ctx, session.Input{On: session.Dialed, Server: nc.RemoteAddr().String(), Direct: c.upgrade.f.up.Direct})
 }

@@ -38,7 +38,10 @@ func (c *proxyCmd) clientAddresses(p *proxy.Proxy) string {
 	if web == "" {
 		return strings.Join(c.Listen, ", ")
 	}
-	scheme := strings.TrimSuffix(web, "s") // wss and https are answered, too
+	scheme := "http" // TLS is answered, too
+	if strings.HasPrefix(web, "ws") {
+		scheme = "ws"
+	}
 	if c.ClientTLS == "direct" {
 		scheme += "s"
 	}

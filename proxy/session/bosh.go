@@ -235,22 +235,13 @@ func (s *Session) leadAway(f decode.Frame) {
 	if err == nil {
 		target = strings.TrimSpace(root.Text)
 	}
-	if target == "" || s.cfg.Lead == nil {
-		s.send(Client, f.Raw)
-		return
-	}
-	to, err := s.cfg.Lead(target)
-	switch {
-	case err != nil:
-		s.note("warning", "the server sends the client to "+target+" (see-other-uri, XEP-0124 §17.2), past the proxy: what it does there is not seen: "+err.Error(), "start another proxy for "+target)
-		fallthrough
-	case to == target:
+	to, why := s.wayTo(target, "see-other-uri, XEP-0124 §17.2")
+	if why == "" {
 		s.send(Client, f.Raw)
 		return
 	}
 	own := []byte(html.EscapeString(to))
-	s.edit(record.SC, f.Offset+int64(root.InnerStart), root.InnerEnd-root.InnerStart, own,
-		"the server sends the client to "+target+" (see-other-uri, XEP-0124 §17.2): "+to+" is the proxy's way there")
+	s.edit(record.SC, f.Offset+int64(root.InnerStart), root.InnerEnd-root.InnerStart, own, why)
 	s.send(Client, slices.Concat(f.Raw[:root.InnerStart], own, f.Raw[root.InnerEnd:]))
 }
 

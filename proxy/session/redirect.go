@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"errors"
 	"html"
 	"slices"
 	"strings"
@@ -107,7 +108,7 @@ func (t *turn) located(n *stanza.Node) {
 // turns holds a frame of the server that names another address. sent is what
 // goes out in its place, why the reason; nil and "" when it goes as it is.
 func (s *Session) turns(f decode.Frame, sent []byte, why string) bool {
-	if s.ws != nil { // over WebSocket there is see-other-uri: see moves
+	if s.ws != nil {
 		return false
 	}
 	if sent != nil {
@@ -159,6 +160,29 @@ func (s *Session) redirected(in Input) {
 		last := len(s.events) - 1
 		s.events = slices.Insert(s.events[:last:last], verdict, s.events[last])
 	}
+}
+
+// wayTo finds the URI to put for target, which a server over WebSocket or BOSH
+// names in what, and the reason; "" for both when target stays.
+func (s *Session) wayTo(target, what string) (own, why string) {
+	if target == "" || s.cfg.Lead == nil {
+		return "", ""
+	}
+	sends := "the server sends the client to " + target + " (" + what + ")"
+	own, err := s.cfg.Lead(target)
+	switch {
+	case err != nil:
+		hint := "start another proxy for " + target
+		var h interface{ Hint() string }
+		if errors.As(err, &h) {
+			hint = h.Hint()
+		}
+		s.note("warning", sends+", past the proxy: what it does there is not seen: "+err.Error(), hint)
+		return "", ""
+	case own == target:
+		return "", ""
+	}
+	return own, sends + ": " + own + " is the proxy's way there"
 }
 
 // finishTurn sends the frame that waits.

@@ -60,7 +60,15 @@ func readScript(t *testing.T, path string) script {
 					sc.cfg.OwnCertificate = true
 				case "transport":
 					sc.cfg.Transport = Transport(v)
-					sc.cfg.Moved = func(uri string) (string, bool) { return "ws://proxy.test/ws", strings.Contains(uri, "upstream.test") }
+					sc.cfg.Lead = func(uri string) (string, error) {
+						switch {
+						case strings.Contains(uri, "proxy.test"):
+							return uri, nil
+						case strings.Contains(uri, "nowhere"):
+							return "", errors.New("there is no way there")
+						}
+						return "ws://proxy.test" + uri[strings.LastIndexByte(uri, '/'):], nil
+					}
 				case "kind":
 					sc.cfg.Kind = v
 				case "secret":

@@ -100,9 +100,10 @@ type Config struct {
 	ByTo bool
 	// Domain is the name of the upstream, used where the client names none.
 	Domain string
-	// Lead finds the address at which the client reaches what a server over
-	// BOSH names (see-other-uri) through the proxy; an error when there is
-	// none. If nil such targets are left as they are.
+	// Lead finds the URI at which the client reaches what a server over
+	// WebSocket or BOSH names (see-other-uri) through the proxy: the same
+	// where it leads there already, an error where there is none. If nil such
+	// targets are left as they are.
 	Lead func(target string) (string, error)
 	// CA is how to find the certificate authority, for hints.
 	CA string
@@ -116,9 +117,6 @@ type Config struct {
 	// Mask makes the key of a WebSocket frame of the session's own to the
 	// server (RFC 6455 §5.3); nil = zero.
 	Mask func() [4]byte
-	// Moved returns the proxy's own address for one that a server sends its
-	// client to over WebSocket, and whether there is one; nil = never.
-	Moved func(uri string) (own string, ok bool)
 }
 
 // On tells what happened.

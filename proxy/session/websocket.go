@@ -298,8 +298,8 @@ func (s *Session) opensStream(d record.Dir, f decode.Frame) {
 	s.scHeaderSent = true
 }
 
-// moves leads a client that is sent elsewhere (RFC 7395 §3.6.1) to the proxy,
-// where that is the same server.
+// moves leads a client that is sent elsewhere (RFC 7395 §3.6.1) there through the
+// proxy.
 func (s *Session) moves(f decode.Frame) bool {
 	if !is(f, nsFraming, "close") {
 		return false
@@ -313,17 +313,11 @@ func (s *Session) moves(f decode.Frame) bool {
 		return false
 	}
 	a := root.Attrs[i]
-	const what = " (see-other-uri, RFC 7395 §3.6.1)"
-	own, ok := "", false
-	if s.cfg.Moved != nil {
-		own, ok = s.cfg.Moved(a.Value)
-	}
-	if !ok {
-		s.note("warning", "the server sends the client to "+a.Value+what+", past the proxy: what it does there is not seen", "start a proxy of its own for "+a.Value)
+	own, why := s.wayTo(a.Value, "see-other-uri, RFC 7395 §3.6.1")
+	if why == "" {
 		return false
 	}
-	sent := string(f.Raw[:a.Start]) + html.EscapeString(own) + string(f.Raw[a.End:])
-	s.replace(record.SC, f, sent, "the server sends the client to "+a.Value+what+": "+own+" is the proxy's way there")
+	s.replace(record.SC, f, string(f.Raw[:a.Start])+html.EscapeString(own)+string(f.Raw[a.End:]), why)
 	return true
 }
 

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -239,7 +240,12 @@ func FuzzWebSocket(f *testing.F) {
 	f.Add([]byte{0x89, 0x80, 0, 0, 0, 0, 0x81}, []byte("\x81\x7e\xff\xff"), uint64(4), false)
 	f.Fuzz(func(t *testing.T, cs, sc []byte, seed uint64, online bool) {
 		rng := rand.New(rand.NewPCG(seed, 0))
-		s := New(Config{Conn: 1, Transport: WebSocket, MaxFrame: 64 + rng.IntN(1000), Moved: func(u string) (string, bool) { return "ws://own/", len(u)%2 == 0 }})
+		s := New(Config{Conn: 1, Transport: WebSocket, MaxFrame: 64 + rng.IntN(1000), Lead: func(u string) (string, error) {
+			if len(u)%2 == 1 {
+				return "", errors.New("no way")
+			}
+			return "ws://own/", nil
+		}})
 		w := newWire()
 		w.ws = true
 		for _, in := range []Input{{On: Accepted, TLS: TLS{Version: "TLS 1.3"}}, {On: Dialed}, {On: Upgraded}} {
