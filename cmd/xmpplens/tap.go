@@ -32,7 +32,8 @@ func (c *proxyCmd) tap(p *proxy.Proxy) (errs []error) {
 		{c.ServerTLSMax != "", "--server-tls-max", ends},
 		{c.ServerCA != "", "--server-ca", "the client checks the server's certificate itself"},
 		{c.Insecure, "--insecure", "the client checks the server's certificate itself"},
-		{len(c.Target) > 0 || p.Upstream.Any, "--target and *", "the domain may be known inside TLS only; name one upstream"},
+		{len(c.Target) > 0 || p.Upstream.Any && !(c.Upstream == "" && c.self()), "--target and *", "the domain may be known inside TLS only; name one upstream"},
+		{c.SecretFile != "", "--secret-file", "a handshake is checked where TLS ends"},
 		{p.Upstream.Web != "", p.Upstream.Web + "://", "only streams over TCP are read"},
 		{c.Kind == "s2s", "--kind=s2s", "it is for clients and components"},
 	} {

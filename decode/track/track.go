@@ -75,6 +75,7 @@ type Frame struct {
 	Stanza   *stanza.Stanza
 	Injected bool
 	Edited   bool   // Sent went to the other leg instead of the frame
+	Judged   bool   // it was held, and what to do with it was decided
 	Sent     []byte // empty when nothing did
 	Why      string // who injected or edited it gave this reason
 }
@@ -381,6 +382,7 @@ func (t *Tracker) nonza(c *Conn, in Frame, f *Facts) {
 	if root == nil {
 		return
 	}
+	c.leads(in, root, f)
 	switch root.NS {
 	case nsTLS:
 		switch root.Name {

@@ -328,7 +328,7 @@ func (f *Folder) out(e *Entry, emit func(*Entry)) {
 	if e.Dir == record.SC {
 		d = track.SC
 	}
-	e.Facts = f.track.Frame(track.Frame{Conn: e.Conn, Dir: d, N: e.N, At: e.T, Frame: e.Frame, Stanza: &e.Stanza, Injected: e.Injected, Edited: e.Edited, Sent: e.Sent, Why: e.Why})
+	e.Facts = f.track.Frame(track.Frame{Conn: e.Conn, Dir: d, N: e.N, At: e.T, Frame: e.Frame, Stanza: &e.Stanza, Injected: e.Injected, Edited: e.Edited, Judged: e.Verdict != "", Sent: e.Sent, Why: e.Why})
 	emit(e)
 }
 

@@ -422,3 +422,28 @@ func BenchmarkWindow(b *testing.B) {
 		}
 	}
 }
+
+// A frame that was held and passed was judged by the proxy: no warning that it
+// leads the client past it.
+func TestJudged(t *testing.T) {
+	const enabled = "<enabled xmlns='urn:xmpp:sm:3' location='b.example'/>"
+	count := func(evs ...record.Event) (n int) {
+		for _, e := range read(t, write(t, evs...)) {
+			for _, f := range e.Facts.Findings {
+				if f.Code == "leads-past" {
+					n++
+				}
+			}
+		}
+		return n
+	}
+	open, at := record.Event{C: 1, E: record.EventOpen}, int64(len(header))
+	hold := record.Event{C: 1, E: record.EventHold, D: record.SC, O: at, N: int64(len(enabled)), By: "proxy"}
+	passed := record.Event{C: 1, E: record.EventVerdict, D: record.SC, O: at, Verdict: "passed", By: "proxy"}
+	if n := count(open, hold, data(record.SC, header+enabled), passed); n != 0 {
+		t.Errorf("%d warnings of what was judged", n)
+	}
+	if n := count(open, data(record.SC, header+enabled)); n != 1 {
+		t.Errorf("%d warnings of what was not", n)
+	}
+}
