@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -34,25 +35,66 @@ func (s *set) carryBehind(number int, c Carrier) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := alone.reader(g.path + g.zst)
+	return alone.carryAll(c)
+}
+
+// carryAll returns the carry lines for what follows the set, which it releases.
+func (s *set) carryAll(c Carrier) ([]byte, error) {
+	r, err := s.reader(s.names.plain)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
 	for {
 		ev, err := r.Next(context.Background())
-		var line *LineError
-		var damage *DamageError
 		switch {
 		case errors.Is(err, io.EOF):
 			return carryLines(c.Carry()), nil
-		case errors.As(err, &line), errors.As(err, &damage):
+		case IsDamage(err):
 		case err != nil:
 			return nil, err
 		default:
 			c.Add(ev)
 		}
 	}
+}
+
+// introduce makes the carry lines of a set that was loaded without its first
+// segments, when these are there.
+func (s *set) introduce(c Carrier) error {
+	line, rest, _ := bytes.Cut(s.head, []byte{'\n'})
+	h, err := parseHeader(line)
+	if err != nil || len(rest) > 0 {
+		return err
+	}
+	before := newSet(s.names)
+	defer before.release()
+	if err := before.load(0); err != nil {
+		return err
+	}
+	segs := before.segs
+	for i, g := range segs {
+		if g.number >= s.segs[0].number {
+			segs = segs[:i]
+			break
+		}
+	}
+	// What is missing in between, or was compressed meanwhile, makes this the
+	// beginning.
+	if len(segs) == 0 || segs[len(segs)-1].end() != s.segs[0].at || !before.start.Equal(s.start) {
+		return nil
+	}
+	front, err := before.only(segs)
+	if err != nil {
+		return err
+	}
+	lines, err := front.carryAll(c)
+	if err != nil {
+		return err
+	}
+	h.Carry = int64(len(lines))
+	s.head = append(appendHeader(nil, h), lines...)
+	return nil
 }
 
 // only returns a set of some of the segments, which the caller releases.

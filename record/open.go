@@ -22,7 +22,12 @@ var maxUnpacked int64 = 64 << 30
 //   - the name that a set was recorded under, s.jsonl where there are
 //     s.0001.jsonl, s.0002.jsonl, …;
 //   - one file of a set, s.0002.jsonl: that and all that follow.
-func Open(path string) (*Reader, error) {
+func Open(path string) (*Reader, error) { return OpenWith(path, nil) }
+
+// OpenWith is Open that reads the files in front of the one that is named, too,
+// where it has no carry lines yet because they are still there. The recording
+// then begins with what the Carrier says, as it would if they were not.
+func OpenWith(path string, carry func() Carrier) (*Reader, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return openMissing(path, err)
@@ -41,7 +46,7 @@ func Open(path string) (*Reader, error) {
 	if namesOf(path, false).zst {
 		if !foreign(f) {
 			f.Close()
-			return openPacked(path)
+			return openPacked(path, carry)
 		}
 		plain, err := unpackFile(f)
 		f.Close()
@@ -65,7 +70,7 @@ func Open(path string) (*Reader, error) {
 		return r, nil // a segment that was put aside
 	}
 	f.Close()
-	return openSet(n, after, path)
+	return openSet(n, after, path, carry)
 }
 
 // owns reports whether the plain file is the open segment of a compressed
@@ -75,22 +80,22 @@ func (n names) owns(segment int) bool {
 	return err == nil && len(segs) > 0 && segs[len(segs)-1].number == segment
 }
 
-func openPacked(path string) (*Reader, error) {
+func openPacked(path string, carry func() Carrier) (*Reader, error) {
 	if set, number, ok := memberOf(path); ok {
 		if segs, _, err := scanFile(path); err == nil && len(segs) > 0 && segs[0].number == number {
-			return openSet(set, number-1, path)
+			return openSet(set, number-1, path, carry)
 		}
 	}
-	return openSet(namesOf(path, false), 0, path)
+	return openSet(namesOf(path, false), 0, path, nil)
 }
 
 // openMissing finds what stands for a name that no file has.
 func openMissing(path string, missing error) (*Reader, error) {
 	n := namesOf(path, true)
-	r, err := openSet(n, 0, path)
+	r, err := openSet(n, 0, path, nil)
 	if errors.Is(err, os.ErrNotExist) {
 		n.set = false
-		r, err = openSet(n, 0, path)
+		r, err = openSet(n, 0, path, nil)
 	}
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("record: open the recording: %w", missing)
@@ -98,12 +103,17 @@ func openMissing(path string, missing error) (*Reader, error) {
 	return r, err
 }
 
-func openSet(n names, after int, path string) (*Reader, error) {
+func openSet(n names, after int, path string, carry func() Carrier) (*Reader, error) {
 	s := newSet(n)
 	if err := s.load(after); errors.Is(err, os.ErrNotExist) {
 		return nil, &hinted{fmt.Errorf("record: %s is no recording: there is no segment in it: %w", path, err), "recordings begin with a header"}
 	} else if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if after > 0 && carry != nil {
+		if err := s.introduce(carry()); err != nil {
+			return nil, fmt.Errorf("record: read the files in front of %s: %w", path, err)
+		}
 	}
 	return s.reader(path)
 }

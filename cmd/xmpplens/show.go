@@ -60,7 +60,7 @@ func (c *showCmd) Run(s *streams) error {
 			s.say("xmpplens: there are no TLS records in %s: only xmpplens proxy --tap makes them", c.File)
 		}
 	}
-	r, err := record.Open(c.File)
+	r, err := timeline.Open(c.File)
 	if err != nil {
 		return err
 	}

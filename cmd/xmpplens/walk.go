@@ -10,7 +10,7 @@ import (
 // walk hands out the entries of a recording, from the first to the last. Damage
 // is said and stepped over.
 func walk(s *streams, path string, emit func(*timeline.Entry)) (*timeline.Folder, record.Header, error) {
-	r, err := record.Open(path)
+	r, err := timeline.Open(path)
 	if err != nil {
 		return nil, record.Header{}, err
 	}

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"sync"
 
-	"github.com/xmpplens/xmpplens/record"
 	"github.com/xmpplens/xmpplens/record/timeline"
 	"github.com/xmpplens/xmpplens/web"
 )
@@ -25,7 +24,7 @@ func (webCmd) Examples() string {
 }
 
 func (c *webCmd) Run(s *streams) error {
-	r, err := record.Open(c.File)
+	r, err := timeline.Open(c.File)
 	if err != nil {
 		return err
 	}

@@ -105,6 +105,10 @@ type Carrier struct {
 	t     time.Duration
 }
 
+// Open is record.Open. The first entries of a file in the middle of a set say
+// what is open there.
+func Open(path string) (*record.Reader, error) { return record.OpenWith(path, NewCarrier) }
+
 // NewCarrier is for record.Options.
 func NewCarrier() record.Carrier { return new(Carrier) }
 

@@ -270,3 +270,92 @@ func TestKeptFiles(t *testing.T) {
 		y.Close()
 	}
 }
+
+// One file of a set is read from there on, with what is open there, although the
+// files in front of it are not removed; positions hold.
+func TestOpenOneOfSet(t *testing.T) {
+	for _, name := range []string{"s.jsonl", "s.jsonl.zst"} {
+		path := filepath.Join(t.TempDir(), name)
+		l, err := record.Create(path, record.Options{RotateSize: 5 << 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, ev := range events(t, "../../testdata/recordings/demo.jsonl") {
+			l.Append(ev)
+		}
+		l.Close()
+		entries := func(r *record.Reader, err error) []*Entry {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+			x, err := NewIndex(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer x.Close()
+			if err := x.Run(context.Background()); err != nil || len(x.Status().Trouble) > 0 {
+				t.Fatal(err, x.Status().Trouble)
+			}
+			all, err := x.Entries(1, x.Status().Len)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return all
+		}
+		whole := entries(record.Open(path))
+		for n := 2; n < 8; n++ {
+			member := strings.Replace(path, "s.jsonl", fmt.Sprintf("s.%04d.jsonl", n), 1)
+			part := entries(Open(member))
+			// In front are the connections that are open.
+			for len(part) > 0 && (part[0].Kind == record.EventOpen || part[0].Kind == record.EventSecure) {
+				part = part[1:]
+			}
+			if len(part) == 0 || len(part) >= len(whole) {
+				t.Fatalf("%s: %d entries of %d", member, len(part), len(whole))
+			}
+			for i, e := range part {
+				if a, b := tell(whole[len(whole)-len(part)+i]), tell(e); a != b {
+					t.Errorf("%s: entry %d:\nwhole %.300s\npart  %.300s", member, i, a, b)
+					break
+				}
+			}
+		}
+	}
+}
+
+// Whatever carry lines say, folding them and carrying on from them ends.
+func FuzzCarry(f *testing.F) {
+	const header = "{\"xmpplens\":1,\"time\":\"2026-11-23T10:00:00Z\"}\n"
+	for _, ev := range []string{
+		`{"t":0,"c":1,"e":"open"}` + "\n" + `{"t":1,"c":1,"e":"carry","d":"CS","o":9,"n":5,"s":"<a><b><c"}` + "\n" + `{"t":1,"c":1,"e":"data","d":"CS","s":"/></b>"}`,
+		`{"t":0,"c":1,"e":"open","transport":"bosh"}` + "\n" + `{"t":1,"c":1,"e":"carry","d":"SC","o":3,"rid":7,"more":true,"s":"<body"}` + "\n" + `{"t":1,"c":1,"e":"data","d":"SC","rid":7,"s":"/>"}`,
+		`{"t":0,"c":1,"e":"open","transport":"websocket"}` + "\n" + `{"t":1,"c":1,"e":"hold","d":"CS","o":-5,"n":99}` + "\n" + `{"t":1,"c":1,"e":"carry","d":"CS","o":-7,"n":-3,"s":"<open/>"}`,
+		`{"t":0,"c":1,"e":"secure","leg":"both"}` + "\n" + `{"t":1,"c":1,"e":"edit","d":"CS","o":1,"n":99999999999}` + "\n" + `{"t":1,"c":1,"e":"carry","d":"CS","o":9223372036854775807,"s":"<a>"}`,
+	} {
+		f.Add(header + ev + "\n")
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		r, err := record.Read(strings.NewReader(text))
+		if err != nil {
+			return
+		}
+		var c Carrier
+		var fold Folder
+		n := 0
+		emit := func(*Entry) { n++ }
+		err = fold.Read(context.Background(), r, Sink{Entry: emit, Event: func(ev record.Event) error {
+			c.Add(ev)
+			return nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var again Folder
+		for _, ev := range c.Carry() {
+			again.Add(ev, 1, emit)
+		}
+		again.gap(emit)
+		again.Finish(emit)
+	})
+}
