@@ -185,27 +185,46 @@ func (s *segment) header() (Header, []byte, error) {
 	return h, lines, err
 }
 
+// maxScans bounds how often a directory is looked at that changes meanwhile.
+const maxScans = 5
+
 // scan finds the segments after a number. tail is what is wrong at the end.
 func (n names) scan(after int) (segs []*segment, tail error, err error) {
+	for range maxScans {
+		var moved bool
+		segs, tail, moved, err = n.scanOnce(after)
+		if err != nil || !moved {
+			break
+		}
+	}
+	return segs, tail, err
+}
+
+// scanOnce does so once. moved tells that a segment may have been missed, because
+// it got another name between two looks.
+func (n names) scanOnce(after int) (segs []*segment, tail error, moved bool, err error) {
 	// The plain files first: what is compressed meanwhile is then seen
 	// twice, not missed.
 	there, err := n.list(after)
 	if err != nil {
-		return nil, nil, fmt.Errorf("record: look for segments: %w", err)
+		return nil, nil, false, fmt.Errorf("record: look for segments: %w", err)
 	}
 	by := make(map[int]*segment)
+	carried := make(map[int]bool)
 	for _, f := range there {
 		if f.plain == "" {
 			continue
 		}
 		file, h, _, err := openPlain(f.plain)
 		if err != nil {
-			continue // removed meanwhile, or something else of that name
+			moved = moved || errors.Is(err, os.ErrNotExist)
+			continue // or something else of that name
 		}
 		file.Close()
 		if h.Segment == 0 || f.number > 0 && h.Segment != f.number || h.Segment <= after {
 			continue
 		}
+		carried[h.Segment] = h.Carry > 0
 		by[h.Segment] = &segment{number: h.Segment, at: h.Offset, size: -1, path: f.plain}
 	}
 	var zsts []string
@@ -221,10 +240,11 @@ func (n names) scan(after int) (segs []*segment, tail error, err error) {
 	for _, path := range zsts {
 		packed, cut, err := scanFile(path)
 		if errors.Is(err, os.ErrNotExist) {
+			moved = moved || n.set
 			continue
 		}
 		if err != nil {
-			return nil, nil, fmt.Errorf("record: %s: %w", path, err)
+			return nil, nil, false, fmt.Errorf("record: %s: %w", path, err)
 		}
 		torn[path] = cut
 		for _, g := range packed {
@@ -246,7 +266,15 @@ func (n names) scan(after int) (segs []*segment, tail error, err error) {
 			tail = &TornError{Offset: last.end(), File: last.zst}
 		}
 	}
-	return segs, tail, nil
+	expected := after + 1
+	for i, g := range segs {
+		// Where the first are removed, the next has carry lines.
+		if g.number != expected && !(i == 0 && carried[g.number]) {
+			moved = true
+		}
+		expected = g.number + 1
+	}
+	return segs, tail, moved, nil
 }
 
 // scanFile reads the segments of one .zst file.
