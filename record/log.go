@@ -18,9 +18,9 @@ type Options struct {
 	// Of a recording in segments; see the package's documentation.
 	Segment     int64          // bytes at which a segment is closed that is compressed; 0 = DefaultSegment
 	RotateSize  int64          // bytes at which the next file is begun; 0 = never
-	RotateEvery time.Duration  // time after which the next file is begun; 0 = never
+	RotateEvery time.Duration  // time after which the next event begins the next file; 0 = never
 	Keep        int            // closed files that are kept; 0 = all
-	Ring        int64          // bytes on disk; what is older goes, and Log.Keep keeps the rest; 0 = no ring
+	Ring        int64          // bytes on disk (more only when one event is longer); what is older goes, and Log.Keep keeps the rest; 0 = no ring
 	Carry       func() Carrier // nil = what is open at the beginning of the oldest segment is not known
 	Warn        func(error)    // is told what went wrong in the background; nil = nobody
 }

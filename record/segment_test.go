@@ -521,3 +521,75 @@ func TestKeepWhileRingTurns(t *testing.T) {
 		r.Close()
 	}
 }
+
+// What is recorded so far can be kept from every form, while it goes on.
+func TestKeepOfEveryForm(t *testing.T) {
+	for form, f := range forms {
+		dir := t.TempDir()
+		l, err := Create(filepath.Join(dir, f.path), f.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := 0; n < 5000; n += 1000 {
+			fillLog(t, l, n, n+1000)
+			for _, name := range []string{"kept.jsonl", "kept.jsonl.zst"} {
+				kept := filepath.Join(t.TempDir(), name)
+				if err := l.Keep(kept); err != nil {
+					t.Fatal(err)
+				}
+				r := open(t, kept)
+				first, next, errs := numbers(t, r)
+				if next != n+1000 || len(errs) > 0 || f.o.Keep+int(f.o.Ring) == 0 && first != 0 {
+					t.Errorf("%s, %s: events %d to %d of %d, %v", form, name, first, next, n+1000, errs)
+				}
+				r.Close()
+			}
+		}
+		l.Close()
+	}
+}
+
+// An event that is longer than a file, a frame, and what a ring is cut into.
+func TestLongEvent(t *testing.T) {
+	long := Event{C: 1, E: EventInject, D: SC, Data: bytes.Repeat([]byte("0123456789"), 500_000), HasData: true}
+	for form, f := range forms {
+		dir := t.TempDir()
+		l, err := Create(filepath.Join(dir, f.path), f.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 {
+			fillLog(t, l, i*10, i*10+10)
+			if err := l.Append(long); err != nil {
+				t.Fatal(err)
+			}
+		}
+		kept := filepath.Join(dir, f.read)
+		if f.o.Ring > 0 {
+			kept = filepath.Join(dir, "kept.jsonl")
+			if err := l.Keep(kept); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l.Close()
+		r := open(t, kept)
+		n := 0
+		for {
+			ev, err := r.Next(context.Background())
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", form, err)
+			}
+			if ev.E == EventInject {
+				if n++; !bytes.Equal(ev.Data, long.Data) {
+					t.Errorf("%s: the long event is not what it was", form)
+				}
+			}
+		}
+		if n == 0 || n != 3 && f.o.Ring == 0 {
+			t.Errorf("%s: %d long events", form, n)
+		}
+	}
+}

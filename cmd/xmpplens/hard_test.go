@@ -121,8 +121,19 @@ func listenAny(t *testing.T) net.Listener {
 }
 
 func TestKilled(t *testing.T) {
+	for name, flags := range map[string][]string{"one file": nil, "compressed": {"--write=s.jsonl.zst"}, "rotated": {"--write=s.jsonl.zst", "--rotate-size=500KB"}} {
+		t.Run(name, func(t *testing.T) {
+			for i, f := range flags {
+				flags[i] = strings.Replace(f, "s.jsonl", filepath.Join(t.TempDir(), "s.jsonl"), 1)
+			}
+			killed(t, flags)
+		})
+	}
+}
+
+func killed(t *testing.T, flags []string) {
 	ln := listenAny(t)
-	p := startProxy(t, "--format=none", ln.Addr().String())
+	p := startProxy(t, append(flags, "--format=none", ln.Addr().String())...)
 	c := talk(t, p.addr, ln)
 	go pump(c.client, 1<<30) // both end when the proxy is killed
 	go pump(c.server, 1<<30)

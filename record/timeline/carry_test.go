@@ -359,3 +359,58 @@ func FuzzCarry(f *testing.F) {
 		again.Finish(emit)
 	})
 }
+
+// Behind a damaged frame of a compressed recording entries go on: what is lost
+// is said, and the streams are not.
+func TestDamagedFrame(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.jsonl.zst")
+	l, err := record.Create(path, record.Options{Segment: 20 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ev := range events(t, "../../testdata/recordings/demo.jsonl") {
+		l.Append(ev)
+	}
+	l.Close()
+	fold := func() (entries, junk int, trouble []error) {
+		r, err := record.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		var f Folder
+		err = f.Read(context.Background(), r, Sink{
+			Entry: func(e *Entry) {
+				entries++
+				if e.Frame.Kind == decode.Junk || e.Frame.Err != nil {
+					junk++
+				}
+			},
+			Trouble: func(err error) { trouble = append(trouble, err) },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	whole, junk, trouble := fold()
+	if junk > 0 || len(trouble) > 0 {
+		t.Fatalf("%d entries are junk, %v", junk, trouble)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 1
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	left, junk, trouble := fold()
+	var damage *record.DamageError
+	if len(trouble) != 1 || !errors.As(trouble[0], &damage) || damage.Events == 0 || damage.To <= damage.From {
+		t.Errorf("said: %v", trouble)
+	}
+	if left < whole/3 || left >= whole || junk > 2 {
+		t.Errorf("%d entries of %d are left, %d of them junk", left, whole, junk)
+	}
+}
