@@ -27,6 +27,7 @@ type Reader struct {
 	log    *Log          // nil for a finished file
 	poke   chan struct{} // capacity 1; the log wrote something
 	follow bool
+	still  bool
 	broken error // of opening
 
 	header Header
@@ -37,6 +38,7 @@ type Reader struct {
 	told   bool          // the torn tail, or the stop of the log, was reported
 	last   time.Duration // of the event before
 	queue  []Event       // carry lines that come before the next event
+	data   []byte        // of the last data event
 }
 
 // Read reads a recording that is in memory or behind any other io.ReaderAt,
@@ -78,6 +80,10 @@ func (r *Reader) readHeader() error {
 
 // Follow makes Next wait at the end of a file for more, as tail -f does.
 func (r *Reader) Follow() { r.follow = true }
+
+// Still makes Next return io.EOF where it would wait for more, or lets it wait
+// again.
+func (r *Reader) Still(on bool) { r.still = on }
 
 // Header returns the first line.
 func (r *Reader) Header() Header { return r.header }
@@ -143,34 +149,64 @@ func (r *Reader) Close() error {
 // no longer kept; the next events are then carry lines, which have no position
 // (Pos is -1).
 func (r *Reader) Next(ctx context.Context) (Event, error) {
+	var ev Event
+	if cap(r.data) > maxPooled {
+		r.data = nil // of a large event
+	}
+	var err error
+	r.data, err = r.next(ctx, &ev, r.data[:0])
+	return ev, err
+}
+
+// NextInto is Next for those who keep events for a while: it fills in ev, whose
+// Data it appends to buf, and returns the longer buf. Data is valid as long as
+// the caller leaves buf alone.
+func (r *Reader) NextInto(ctx context.Context, ev *Event, buf []byte) ([]byte, error) {
+	n := len(buf)
+	buf, err := r.next(ctx, ev, buf)
+	if len(buf) == n && len(ev.Data) > 0 { // it is in the line, or in a buffer of its own
+		buf = append(buf, ev.Data...)
+		ev.Data = buf[n:len(buf):len(buf)]
+	}
+	return buf, err
+}
+
+// next fills in ev. The data of an event that is written as this package writes
+// it is appended to buf.
+func (r *Reader) next(ctx context.Context, ev *Event, buf []byte) ([]byte, error) {
+	*ev = Event{}
 	if r.broken != nil {
-		return Event{}, r.broken
+		return buf, r.broken
 	}
 	if err := ctx.Err(); err != nil {
-		return Event{}, err
+		return buf, err
 	}
 	if len(r.queue) > 0 {
-		ev := r.queue[0]
+		*ev = r.queue[0]
 		r.queue = r.queue[1:]
 		r.pos = -1
-		return ev, nil
+		return buf, nil
 	}
 	for {
 		r.pos = r.at
 		number := r.line
 		line, err := r.readLine(ctx)
 		if err != nil {
-			return Event{}, err
+			return buf, err
+		}
+		if out, ok := parseData(line, ev, buf); ok {
+			r.last = ev.T
+			return out, nil
 		}
 		if len(bytes.TrimSpace(line)) == 0 || bytes.HasPrefix(line, []byte(`{"xmpplens":`)) {
 			continue // a header where segments were put together
 		}
-		var ev Event
-		if err := parseEvent(line, &ev); err != nil {
-			return Event{}, &LineError{Line: number, Offset: r.pos, After: r.last, Err: err}
+		if err := parseEvent(line, ev); err != nil {
+			*ev = Event{}
+			return buf, &LineError{Line: number, Offset: r.pos, After: r.last, Err: err}
 		}
 		r.last = ev.T
-		return ev, nil
+		return buf, nil
 	}
 }
 
@@ -274,6 +310,8 @@ func (r *Reader) skip(err error) bool {
 // atEnd waits for more, or says why there is none.
 func (r *Reader) atEnd(ctx context.Context) error {
 	switch {
+	case r.still && (r.log != nil || r.follow):
+		return io.EOF
 	case r.log != nil:
 		select {
 		case <-r.log.done:
