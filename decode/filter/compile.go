@@ -73,6 +73,16 @@ func check(n ast.Node) error {
 	return first
 }
 
+// asks reports whether a name of the expression is one of factual.
+func asks(n ast.Node) (found bool) {
+	ast.Walk(&n, visit(func(n ast.Node) {
+		if id, ok := n.(*ast.IdentifierNode); ok && factual[id.Value] {
+			found = true
+		}
+	}))
+	return found
+}
+
 type visit func(ast.Node)
 
 func (v visit) Visit(n *ast.Node) { v(*n) }

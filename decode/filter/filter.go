@@ -48,6 +48,7 @@ type Filter struct {
 	program *vm.Program         // otherwise
 	env     map[string]any
 	subject *Subject // of the functions in env
+	facts   bool     // it looks at Facts
 }
 
 // A SyntaxError says what is wrong with an expression, and where.
@@ -101,6 +102,7 @@ func Compile(source string) (*Filter, error) {
 	if err != nil {
 		return nil, explain(source, expression, err)
 	}
+	f.facts = asks(p.Node())
 	if err := check(p.Node()); err != nil {
 		return nil, &SyntaxError{Source: source, Msg: err.Error()}
 	}
@@ -155,6 +157,10 @@ func (f *Filter) Match(s *Subject) bool {
 	ok, _ := v.(bool)
 	return err == nil && ok
 }
+
+// NeedsFacts reports whether the filter looks at what entries mean together, so
+// that it cannot be asked before that is known.
+func (f *Filter) NeedsFacts() bool { return f.facts }
 
 // String returns the expression.
 func (f *Filter) String() string { return f.source }

@@ -208,3 +208,39 @@ func BenchmarkMatch(b *testing.B) {
 		})
 	}
 }
+
+// Filters know whether they look at facts: with a subject without Facts, those
+// that do not cannot fail.
+func TestNeedsFacts(t *testing.T) {
+	for source, want := range map[string]bool{"": false, "iq": false, "wherefore": false, `iq and from.bare == "a@b"`: false, "message and not text(\"slow\")": false,
+		"slow > 200ms": true, "errors": true, "not findings": true, `finding("iq-missing-id")`: true, `phase == "online"`: true, "iq and (latency > 1 or muc)": true, "s2s": true} {
+		f, err := Compile(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.NeedsFacts() != want {
+			t.Errorf("%q: %v", source, !want)
+		}
+	}
+	// No name is forgotten.
+	for _, n := range Names() {
+		name, _, isCall := strings.Cut(n.Name, "(")
+		if factual[name] {
+			continue
+		}
+		s := &Subject{Stanza: new(stanza.Stanza)}
+		switch {
+		case isCall:
+			arg := "1"
+			if m, err := calls[name].build(arg); err == nil {
+				m(s)
+			}
+		case words[name] != nil:
+			words[name](s)
+		case strs[name] != nil:
+			strs[name](s)
+		default:
+			nums[name](s)
+		}
+	}
+}

@@ -85,6 +85,9 @@ var words = map[string]func(*Subject) bool{
 	"receipts": prefixes("urn:xmpp:receipts", "urn:xmpp:chat-markers:"),
 }
 
+// factual are the names that look at Subject.Facts.
+var factual = map[string]bool{"phase": true, "latency": true, "slow": true, "errors": true, "findings": true, "finding": true, "s2s": true}
+
 // call is a function of one argument, which is read once.
 type call struct {
 	number bool
