@@ -20,6 +20,7 @@ var mayImport = map[string][]string{
 	"decode/track":        {"decode", "decode/stanza", "decode/xep"},
 	"decode/filter":       {"decode", "decode/stanza", "decode/track"},
 	"record/timeline":     {"record", "decode/..."},
+	"record/recordtest":   {"record"},
 	"record/export":       {"record", "record/timeline", "decode/..."},
 	"record/redact":       {"record", "record/timeline", "decode/..."},
 	"record/diff":         {"record", "record/timeline", "decode/..."},
@@ -35,9 +36,10 @@ var mayImport = map[string][]string{
 
 // testsMayImport adds what only tests need.
 var testsMayImport = map[string][]string{
-	"proxy":         {"proxy/proxytest"},
-	"web":           {"record"},
-	"proxy/session": {},
+	"proxy":           {"proxy/proxytest"},
+	"record/timeline": {"record/recordtest"},
+	"web":             {"record", "record/recordtest"},
+	"proxy/session":   {},
 }
 
 // onlyCmd are libraries of the command line, which no other package may use.

@@ -210,6 +210,7 @@ func TestKeptFiles(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- x.Run(context.Background()) }()
 		for n := range 4 {
+			had := x.Status().Len
 			for _, ev := range events(t, "../../testdata/recordings/demo.jsonl") {
 				if ev.C > 0 {
 					ev.C += 10 * n
@@ -219,7 +220,7 @@ func TestKeptFiles(t *testing.T) {
 				}
 				l.Append(ev)
 			}
-			x.Wait(context.Background(), x.Status().Len)
+			x.Wait(context.Background(), func(s Status) bool { return s.Len > had })
 		}
 		l.Finish()
 		<-done

@@ -19,6 +19,11 @@ type Folder struct {
 	track track.Tracker
 	n     int
 	t     time.Duration // of the last event
+
+	// lean makes entries without Stanza and Facts, all in one place: for the
+	// index, which reads a recording for the places of its entries first.
+	lean bool
+	one  Entry
 }
 
 // conn is one connection while it is open.
@@ -220,23 +225,32 @@ func (f *Folder) frame(c *conn, d record.Dir, fr decode.Frame, t time.Duration, 
 		h.blanks = append(h.blanks, fr.Raw...)
 		return
 	}
-	e := Entry{T: t, Conn: c.id, Dir: d, Offset: fr.Offset, Frame: fr}
+	e := f.entry()
+	*e = Entry{T: t, Conn: c.id, Dir: d, Offset: fr.Offset, Frame: fr}
 	e.pos, e.skip = h.find(fr.Offset)
+	e.pieces = h.apart()
 	if fr.Kind == decode.Header {
 		h.header = bytes.Clone(fr.Raw)
 	}
-	if fr.Kind != decode.Header || c.bosh == nil { // every body has one of its own
+	if fr.Stream != nil && (fr.Kind != decode.Header || c.bosh == nil) { // every body has one of its own
 		e.header = h.header
 	}
 	if fr.Kind == decode.Whitespace {
 		h.blanks = append(h.blanks, fr.Raw...)
-		h.blank = e
+		h.blank = *e
 		return
 	}
 	f.flushBlanks(h, emit)
-	f.edit(h, &e)
-	f.mean(&e)
-	f.give(h, &e, emit)
+	f.edit(h, e)
+	f.mean(e)
+	f.give(h, e, emit)
+}
+
+func (f *Folder) entry() *Entry {
+	if f.lean {
+		return &f.one
+	}
+	return new(Entry)
 }
 
 func (f *Folder) flushBlanks(h *half, emit func(*Entry)) {
@@ -254,13 +268,33 @@ func (f *Folder) flushBlanks(h *half, emit func(*Entry)) {
 // find returns where the event stands in which the byte at off was received,
 // and how many of its bytes stand before that byte. It forgets earlier events.
 func (h *half) find(off int64) (pos, skip int64) {
-	for len(h.pos) > 1 && h.pos[1].off <= off {
-		h.pos = h.pos[1:]
+	gone := 0
+	for gone+1 < len(h.pos) && h.pos[gone+1].off <= off {
+		gone++
 	}
+	h.pos = slices.Delete(h.pos, 0, gone) // in place: this is done for each event
 	if len(h.pos) == 0 {
 		return 0, 0
 	}
 	return h.pos[0].pos, off - h.pos[0].off
+}
+
+// farApart is how many bytes of a recording are read to find the next piece of a
+// frame.
+const farApart = 256 << 10
+
+// apart returns where the events stand that the frame of the last find was
+// received in, when it takes long to find them; else nil.
+func (h *half) apart() []int64 {
+	n := len(h.pos)
+	if n < 2 || h.pos[n-1].pos-h.pos[0].pos < farApart {
+		return nil
+	}
+	out := make([]int64, n)
+	for i, p := range h.pos {
+		out[i] = p.pos
+	}
+	return out
 }
 
 // edit applies to an entry what was changed of its bytes.
@@ -294,6 +328,9 @@ func (f *Folder) edit(h *half, e *Entry) {
 
 // mean fills in what the frame means.
 func (f *Folder) mean(e *Entry) {
+	if f.lean {
+		return
+	}
 	e.Stanza = stanza.Parse(e.Frame)
 	e.Kind = e.Stanza.Kind
 }
@@ -324,6 +361,10 @@ func (f *Folder) give(h *half, e *Entry, emit func(*Entry)) {
 func (f *Folder) out(e *Entry, emit func(*Entry)) {
 	f.n++
 	e.N = f.n
+	if f.lean {
+		emit(e)
+		return
+	}
 	d := track.CS
 	if e.Dir == record.SC {
 		d = track.SC

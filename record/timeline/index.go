@@ -1,68 +1,58 @@
 package timeline
 
 import (
+	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/xmpplens/xmpplens/decode"
-	"github.com/xmpplens/xmpplens/decode/stanza"
-	"github.com/xmpplens/xmpplens/decode/track"
 	"github.com/xmpplens/xmpplens/record"
 )
 
-// An Index finds entries by their number. It keeps some 60 bytes an entry and
-// makes entries anew from the recording when they are asked for. It is safe for
-// concurrent use.
+// An Index finds entries by their number while a recording is read, and
+// afterwards. It is safe for concurrent use.
+//
+// Run reads what is there twice. First it only frames, which is fast, and keeps
+// where the entries are: from then on there is a list, and each entry of it is
+// made anew from the recording when it is asked for. Then it folds everything,
+// and the facts come, which need all that was before: phases, latencies,
+// relations, findings. What is recorded meanwhile comes with its facts at once.
+//
+// It keeps some twenty bytes an entry, and more of those that were changed, are
+// broken or came in parts.
 type Index struct {
 	r    *record.Reader // of Run
-	look sync.Mutex     // guards at
+	look sync.Mutex     // guards at and last
 	at   *record.Reader // of Entries
+	last looked
 
-	mu      sync.Mutex
-	entries []place
-	headers [][]byte
-	odd     map[int]*Entry           // entries, by number, of which more is kept: changed, broken or cut into parts; without Raw
-	later   map[int][]track.Relation // further entries that point to one, by its number
-	conns   int
-	done    bool
-	trouble []string
-	changed chan struct{} // closed at the next change, when somebody waits
+	mu       sync.Mutex
+	list     places
+	known    int // entries whose facts are there
+	check    *cursor
+	headers  [][]byte
+	recent   [64][]byte // the headers last seen, as the Folder has them
+	odd      map[int]*oddity
+	found    findings
+	conns    int  // connections
+	opened   int  // of them, those among the known entries
+	surveyed bool // the survey is over
+	done     bool
+	trouble  []string
+	changed  chan struct{} // closed at the next change, when somebody waits
 }
 
-// place is an entry in the index.
-type place struct {
-	t         time.Duration
-	off, pos  int64
-	skip      int32
-	size      int32
-	conn      int32
-	header    int32 // in Index.headers, from 1; 0 = none
-	latency   float32
-	related   int32 // entry, when there is one relation
-	later     int32 // the first entry that points to this one
-	dir, kind uint8
-	flags     uint8
-	relation  uint8 // index in relations
-	lateness  uint8 // index in relations, of later
-	phase     uint8 // index in phases
+// oddity is what the place of an entry does not say.
+type oddity struct {
+	frame   *decode.Frame // of one that is broken or a part, without Raw
+	pieces  []int64
+	edited  bool
+	sent    []byte
+	verdict string
+	by, why string
 }
-
-const (
-	isStream = 1 << iota
-	isInjected
-	isOdd
-	hasLatency
-)
-
-// relations and phases are kept as numbers.
-var (
-	relations = []string{"", track.Answers, track.Acks, track.Resends, track.Carbon, track.Archived, track.Receipt, track.Marks, track.Corrects, track.Replies, track.Reacts, track.Refuses, track.Login, track.Verifies, track.RestsOn}
-	phases    = []string{"", track.PhaseTCP, track.PhaseStream, track.PhaseTLS, track.PhaseSASL, track.PhaseBind, track.PhaseOnline, track.PhaseClosing, track.PhaseClosed, track.PhaseDialback}
-)
 
 // maxLater bounds how many entries are remembered that point to one.
 const maxLater = 50
@@ -70,6 +60,8 @@ const maxLater = 50
 // Status is how far an index is.
 type Status struct {
 	Len     int      // entries
+	Known   int      // the first of them, whose facts are there
+	Reading bool     // more of what is recorded already is on its way into the list
 	Conns   int      // connections
 	Done    bool     // the recording is at its end, nothing more comes
 	Trouble []string // what went wrong while reading: damage, recording that stopped
@@ -82,7 +74,8 @@ func NewIndex(r *record.Reader) (*Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Index{r: r, at: at, odd: make(map[int]*Entry), later: make(map[int][]track.Relation)}, nil
+	at.Still(true)
+	return &Index{r: r, at: at, odd: make(map[int]*oddity)}, nil
 }
 
 // Start returns the time to which the times of entries are relative.
@@ -91,9 +84,14 @@ func (x *Index) Start() time.Time { return x.r.Header().Time }
 // Run reads the recording until its end, or until ctx is done. Entries works
 // meanwhile and afterwards, until Close.
 func (x *Index) Run(ctx context.Context) error {
-	var fold Folder
-	err := fold.Read(ctx, x.r, Sink{Entry: x.add, Trouble: x.tell})
-	fold.Finish(x.add)
+	err := x.survey(ctx)
+	x.mu.Lock()
+	x.surveyed = true
+	x.wake()
+	x.mu.Unlock()
+	if err == nil {
+		err = x.learn(ctx)
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.done = true
@@ -101,77 +99,196 @@ func (x *Index) Run(ctx context.Context) error {
 	return err
 }
 
+// survey finds the entries that are there. It does not hand out what is left at
+// the end: there may be more of it.
+func (x *Index) survey(ctx context.Context) error {
+	r, err := x.r.Clone()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	r.Still(true)
+	fold := Folder{lean: true}
+	return readAhead(ctx, r, func(evs []placed) {
+		x.mu.Lock() // for a batch: a millisecond
+		defer x.mu.Unlock()
+		for i := range evs {
+			if err := evs[i].err; err != nil {
+				if record.IsGap(err) {
+					fold.gap(x.add)
+				}
+				x.tell(err)
+				continue
+			}
+			fold.Add(evs[i].ev, evs[i].pos, x.add)
+		}
+		x.wake()
+	})
+}
+
+// learn folds the recording. Where it comes behind what was surveyed it adds
+// entries itself.
+func (x *Index) learn(ctx context.Context) error {
+	var fold Folder
+	emit := func(e *Entry) {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.fact(e)
+		x.wake()
+	}
+	trouble := func(err error) {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.tell(err)
+		x.wake()
+	}
+	x.r.Still(true)
+	err := readAhead(ctx, x.r, func(evs []placed) {
+		for i := range evs {
+			if err := evs[i].err; err != nil {
+				if record.IsGap(err) {
+					fold.gap(emit)
+				}
+				trouble(err)
+				continue
+			}
+			fold.Add(evs[i].ev, evs[i].pos, emit)
+		}
+	})
+	x.r.Still(false)
+	if err == nil {
+		err = fold.Read(ctx, x.r, Sink{Entry: emit, Trouble: trouble})
+	}
+	if err != nil {
+		fold.Finish(emit)
+	}
+	return err
+}
+
 // maxTrouble bounds what is kept of a recording that is damaged all over.
 const maxTrouble = 100
 
+// tell keeps what went wrong; what is read twice is told twice. The caller holds
+// mu.
 func (x *Index) tell(err error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if len(x.trouble) < maxTrouble {
-		x.trouble = append(x.trouble, err.Error())
+	if text := err.Error(); len(x.trouble) < maxTrouble && !slices.Contains(x.trouble, text) {
+		x.trouble = append(x.trouble, text)
 	}
-	x.wake()
 }
 
+// place says where an entry is. The caller holds mu.
+func (x *Index) place(e *Entry) place {
+	return place{t: e.T, off: e.Offset, pos: e.pos, skip: e.skip, size: len(e.Frame.Raw), conn: e.Conn, kind: uint8(e.Frame.Kind),
+		sc: e.Dir == record.SC, isStream: e.Dir != "", fromNoone: e.Injected,
+		isOdd: e.Edited || e.Verdict != "" || e.Frame.Err != nil || e.Frame.Part != decode.Whole || e.pieces != nil}
+}
+
+// add adds an entry without its facts. The caller holds mu.
 func (x *Index) add(e *Entry) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	p := place{t: e.T, off: e.Offset, pos: e.pos, skip: int32(e.skip), size: int32(len(e.Frame.Raw)), conn: int32(e.Conn), kind: uint8(e.Frame.Kind)}
-	if e.Dir != "" {
-		p.flags |= isStream
-	}
-	if e.Dir == record.SC {
-		p.dir = 1
-	}
-	if e.Injected {
-		p.flags |= isInjected
-	}
-	if e.Facts.HasLatency {
-		p.flags |= hasLatency
-		p.latency = float32(e.Facts.Latency.Seconds())
-	}
-	p.phase = uint8(max(0, slices.Index(phases, e.Facts.Phase)))
-	if len(e.Facts.Related) == 1 {
-		p.related = int32(e.Facts.Related[0].N)
-		p.relation = uint8(max(0, slices.Index(relations, e.Facts.Related[0].Kind)))
-	}
-	if e.header != nil {
-		// Streams change rarely: the header is nearly always among the last.
-		for i := len(x.headers) - 1; i >= max(0, len(x.headers)-64); i-- {
-			if &x.headers[i][0] == &e.header[0] {
-				p.header = int32(i) + 1
-				break
-			}
-		}
-		if p.header == 0 {
-			x.headers = append(x.headers, e.header)
-			p.header = int32(len(x.headers))
-		}
-	}
-	for _, r := range e.Facts.Related {
-		if r.N < 1 || r.N > len(x.entries) {
-			continue
-		}
-		if to := &x.entries[r.N-1]; to.later == 0 {
-			to.later, to.lateness = int32(len(x.entries)+1), uint8(max(0, slices.Index(relations, r.Kind)))
-		} else if l := x.later[r.N]; len(l) < maxLater {
-			x.later[r.N] = append(l, track.Relation{Kind: r.Kind, N: len(x.entries) + 1})
-		}
-	}
-	if e.Edited || e.Verdict != "" || e.Frame.Err != nil || e.Frame.Part != decode.Whole || e.Facts.Findings != nil || len(e.Facts.Related) > 1 {
-		c := *e
-		c.Frame.Raw = nil
-		c = *c.Clone()
-		c.Stanza = stanza.Stanza{}
-		c.Sent = append([]byte(nil), e.Sent...)
-		p.flags |= isOdd
-		x.odd[len(x.entries)+1] = &c
-	}
+	p := x.place(e)
+	p.header = x.header(e.header)
+	x.list.add(&p)
 	if e.Kind == record.EventOpen {
 		x.conns++
 	}
-	x.entries = append(x.entries, p)
-	x.wake()
+	if !p.isOdd {
+		return
+	}
+	o := &oddity{pieces: e.pieces, edited: e.Edited, sent: bytes.Clone(e.Sent), verdict: e.Verdict, by: e.By, why: e.Why}
+	if e.Frame.Err != nil || e.Frame.Part != decode.Whole {
+		f := e.Frame
+		f.Raw = nil
+		f = cloneFrame(f)
+		f.Raw = nil
+		o.frame = &f
+	}
+	x.odd[x.list.n] = o
+}
+
+// header returns the number of a stream header. The caller holds mu.
+func (x *Index) header(h []byte) int {
+	if len(h) == 0 {
+		return 0
+	}
+	// Streams change rarely: the header is nearly always among the last.
+	for i := len(x.headers); i > max(0, len(x.headers)-len(x.recent)); i-- {
+		seen := &x.recent[i%len(x.recent)]
+		switch {
+		case len(*seen) > 0 && &(*seen)[0] == &h[0]:
+			return i
+		case bytes.Equal(x.headers[i-1], h):
+			*seen = h
+			return i
+		}
+	}
+	x.headers = append(x.headers, h)
+	x.recent[len(x.headers)%len(x.recent)] = h
+	return len(x.headers)
+}
+
+// fact adds the facts of the next entry, and the entry itself where the survey
+// has not found it. The caller holds mu.
+func (x *Index) fact(e *Entry) {
+	if x.known < x.list.n && !x.agrees(e) {
+		// Events that the survey saw are gone, of a ring. What is there
+		// now is in the list as it is found.
+		x.forget()
+	}
+	if x.known == x.list.n {
+		x.add(e)
+		x.check = nil
+	}
+	x.known++
+	if e.Kind == record.EventOpen {
+		x.opened++
+	}
+	g := x.list.blocks[(x.known-1)/perBlock]
+	g.facts = x.found.append(g.facts, x.known, &e.Facts)
+	if x.known%perBlock == 0 {
+		g.facts = exactly(g.facts)
+	}
+	for _, r := range e.Facts.Related {
+		if r.N >= 1 && r.N < x.known {
+			x.list.point(r.N, link{uint8((r.N - 1) % perBlock), number(relations, r.Kind), int32(x.known)})
+		}
+	}
+}
+
+// point notes that a later entry points to entry n.
+func (s *places) point(n int, l link) {
+	g := s.blocks[(n-1)/perBlock]
+	have := 0
+	for _, other := range g.later {
+		if other.to == l.to {
+			have++
+		}
+	}
+	if have < maxLater {
+		g.later = append(g.later, l)
+	}
+}
+
+// agrees reports whether the survey has found the same entry.
+func (x *Index) agrees(e *Entry) bool {
+	if x.check == nil || x.check.n != x.known+1 {
+		x.check = x.list.from(x.known + 1)
+	}
+	var found place
+	x.check.next(&found)
+	p := x.place(e)
+	p.header = found.header
+	return p == found
+}
+
+// forget drops what is in the list without its facts.
+func (x *Index) forget() {
+	for n := range x.odd {
+		if n > x.known {
+			delete(x.odd, n)
+		}
+	}
+	x.list.cut(x.known)
+	x.conns, x.check = x.opened, nil
 }
 
 // wake pokes those who wait. The caller holds mu.
@@ -186,17 +303,22 @@ func (x *Index) wake() {
 func (x *Index) Status() Status {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return Status{len(x.entries), x.conns, x.done, append([]string(nil), x.trouble...)}
+	return x.status()
 }
 
-// Wait waits until there are more than n entries, until the recording is at its
-// end, or until ctx is done.
-func (x *Index) Wait(ctx context.Context, n int) Status {
+func (x *Index) status() Status {
+	return Status{x.list.n, x.known, !x.surveyed, x.conns, x.done, append([]string(nil), x.trouble...)}
+}
+
+// Wait waits until the status is enough, until the recording is at its end, or
+// until ctx is done.
+func (x *Index) Wait(ctx context.Context, enough func(Status) bool) Status {
 	for {
 		x.mu.Lock()
-		if len(x.entries) > n || x.done {
+		s := x.status()
+		if s.Done || enough(s) {
 			x.mu.Unlock()
-			return x.Status()
+			return s
 		}
 		if x.changed == nil {
 			x.changed = make(chan struct{})
@@ -209,158 +331,4 @@ func (x *Index) Wait(ctx context.Context, n int) Status {
 			return x.Status()
 		}
 	}
-}
-
-// Entries returns up to count entries from number from on, from 1.
-func (x *Index) Entries(from, count int) ([]*Entry, error) {
-	x.look.Lock()
-	defer x.look.Unlock()
-	from = max(from, 1)
-	var out []*Entry
-	for n := from; n < from+count; n++ {
-		e, p, header, ok := x.place(n)
-		if !ok {
-			break
-		}
-		if err := x.fill(e, p, header); errors.Is(err, errNotKept) {
-			e.Kind = record.EventNote
-			e.Stanza = stanza.Stanza{Kind: e.Kind, Summary: "this entry is no longer kept"}
-		} else if err != nil {
-			return out, fmt.Errorf("timeline: entry %d: %w", n, err)
-		}
-		out = append(out, e)
-	}
-	return out, nil
-}
-
-// place returns what the index itself knows of an entry.
-func (x *Index) place(n int) (*Entry, place, []byte, bool) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if n > len(x.entries) {
-		return nil, place{}, nil, false
-	}
-	p := x.entries[n-1]
-	e := &Entry{}
-	if p.flags&isOdd != 0 {
-		*e = *x.odd[n]
-	}
-	e.N, e.T, e.Conn, e.Offset = n, p.t, int(p.conn), p.off
-	if p.flags&isStream != 0 {
-		e.Dir = record.CS
-		if p.dir == 1 {
-			e.Dir = record.SC
-		}
-	}
-	if p.flags&hasLatency != 0 {
-		e.Facts.HasLatency, e.Facts.Latency = true, time.Duration(float64(p.latency)*1e9)
-	}
-	e.Facts.Phase = phases[p.phase]
-	if p.related > 0 {
-		e.Facts.Related = []track.Relation{{Kind: relations[p.relation], N: int(p.related)}}
-	}
-	if p.later > 0 {
-		e.Later = append([]track.Relation{{Kind: relations[p.lateness], N: int(p.later)}}, x.later[n]...)
-	}
-	var header []byte
-	if p.header > 0 {
-		header = x.headers[p.header-1]
-	}
-	return e, p, header, true
-}
-
-// errNotKept is of an entry whose file was removed, by --keep or --ring.
-var errNotKept = errors.New("is no longer kept")
-
-// fill reads the rest of an entry from the recording.
-func (x *Index) fill(e *Entry, p place, header []byte) error {
-	if p.pos == 0 { // only where nothing was received
-		return errors.New("is nowhere in the recording")
-	}
-	if p.pos < 0 { // in carry lines that a reader got on its way
-		return errNotKept
-	}
-	if err := x.at.SeekTo(p.pos); err != nil {
-		return err
-	}
-	ev, err := x.next()
-	if err != nil {
-		return err
-	}
-	if x.at.Pos() != p.pos {
-		return errNotKept
-	}
-	switch {
-	case p.flags&isStream == 0:
-		ev.Data = append([]byte(nil), ev.Data...)
-		e.Event, e.Kind, e.By, e.Why = ev, ev.E, ev.By, ev.Why
-		e.Stanza = stanza.Stanza{Kind: ev.E, Summary: say(ev)}
-		return nil
-	case p.flags&isInjected != 0:
-		frames := injected(header, ev)
-		if int(p.skip) >= len(frames) {
-			return errors.New("the recording changed")
-		}
-		e.Frame, e.Injected, e.By, e.Why = frames[p.skip], true, ev.By, ev.Why
-	default:
-		raw := make([]byte, 0, p.size)
-		skip, rid := int(p.skip), ev.RID
-		for {
-			if data := received(ev); data != nil && ev.C == e.Conn && ev.D == e.Dir && ev.RID == rid {
-				b := data[min(skip, len(data)):]
-				skip = 0
-				raw = append(raw, b[:min(len(b), int(p.size)-len(raw))]...)
-			}
-			if len(raw) == int(p.size) {
-				break
-			}
-			if ev, err = x.next(); err != nil {
-				return err
-			}
-		}
-		e.refresh(raw, decode.Kind(p.kind), header, p.flags&isOdd != 0)
-	}
-	e.Stanza = stanza.Parse(e.Frame)
-	e.Kind = e.Stanza.Kind
-	return nil
-}
-
-// next returns the next event that can be read.
-func (x *Index) next() (record.Event, error) {
-	for {
-		ev, err := x.at.Next(context.Background())
-		if record.IsDamage(err) {
-			continue
-		}
-		return ev, err
-	}
-}
-
-// refresh makes the frame from its bytes again.
-func (e *Entry) refresh(raw []byte, k decode.Kind, header []byte, odd bool) {
-	if odd && (e.Frame.Err != nil || e.Frame.Part != decode.Whole) {
-		e.Frame.Raw = raw
-		return
-	}
-	e.Frame = decode.Frame{Kind: k, Raw: raw, Offset: e.Offset}
-	dec := &decode.Decoder{BOSH: true}
-	switch k {
-	case decode.Header:
-	case decode.Element, decode.End:
-		dec = inStream(header)
-	default:
-		return
-	}
-	dec.Write(raw)
-	if fr, ok := dec.Next(); ok && fr.Kind == k {
-		fr.Offset = e.Offset
-		e.Frame = fr
-	}
-}
-
-// Close releases the recording.
-func (x *Index) Close() error {
-	x.look.Lock()
-	defer x.look.Unlock()
-	return errors.Join(x.at.Close(), x.r.Close())
 }

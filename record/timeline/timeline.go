@@ -58,7 +58,8 @@ type Entry struct {
 	// Where the entry is in the recording: the event at pos, behind skip of
 	// its bytes; of what was injected, the frame number skip.
 	pos, skip int64
-	header    []byte // of the stream that it is in
+	pieces    []int64 // the events that the frame was received in, where they stand far apart
+	header    []byte  // of the stream that it is in
 }
 
 // Clone returns a copy that stays valid.
