@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/xmpplens/xmpplens/decode/filter"
@@ -54,14 +55,26 @@ func (c *choice) set(source string) chosen {
 }
 
 // found is how far a list is.
-type found struct{ length, looked, generation int }
+type found struct {
+	length, looked, generation int
+	more                       bool // to look at
+}
 
-// look looks at more entries, up to number total.
-func (c *choice) look(src Source, total int) found {
+// look looks at more entries: all that there are, or those whose facts are there
+// when the filter asks for facts.
+func (c *choice) look(src Source, st timeline.Status) found {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.filter == nil {
-		return found{total, total, c.generation}
+		return found{st.Len, st.Len, c.generation, false}
+	}
+	total := st.Len
+	if c.filter.NeedsFacts() {
+		total = st.Known
+	}
+	if c.looked > total { // some are gone, see timeline.Index
+		c.looked = total
+		c.numbers = slices.DeleteFunc(c.numbers, func(n int32) bool { return int(n) > total })
 	}
 	for end := min(total, c.looked+scan); c.looked < end; {
 		entries, err := src.Entries(c.looked+1, min(200, end-c.looked))
@@ -77,11 +90,11 @@ func (c *choice) look(src Source, total int) found {
 			break
 		}
 	}
-	return found{len(c.numbers), c.looked, c.generation}
+	return found{len(c.numbers), c.looked, c.generation, c.looked < total}
 }
 
-// wait waits until there is more than st, or another filter than that with the
-// given number.
+// wait waits until the timeline is further than st, or there is another filter
+// than that with the given number.
 func (c *choice) wait(ctx context.Context, src Source, st timeline.Status, generation int) {
 	c.mu.Lock()
 	changed, other := c.changed, c.generation != generation
@@ -102,7 +115,9 @@ func (c *choice) wait(ctx context.Context, src Source, st timeline.Status, gener
 		<-ctx.Done()
 		return
 	}
-	src.Wait(ctx, st.Len)
+	src.Wait(ctx, func(now timeline.Status) bool {
+		return now.Len != st.Len || now.Known != st.Known || now.Reading != st.Reading || len(now.Trouble) != len(st.Trouble)
+	})
 }
 
 // number returns which entry is at a place of the list.

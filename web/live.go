@@ -44,6 +44,8 @@ type status struct {
 	Start   string   `json:"start"`
 	Len     int      `json:"len"`   // of the list
 	Total   int      `json:"total"` // of the timeline
+	Known   int      `json:"known"` // the first of them, whose facts are there
+	Reading bool     `json:"reading"`
 	Conns   int      `json:"conns"`
 	Done    bool     `json:"done"`
 	Trouble []string `json:"trouble"`
@@ -54,6 +56,7 @@ type status struct {
 type rows struct {
 	Op     string `json:"op"`
 	Filter int    `json:"filter"`
+	Known  int    `json:"known"` // entries behind that one may get facts
 	From   int    `json:"from"`
 	Rows   []row  `json:"rows"`
 	Error  string `json:"error,omitempty"`
@@ -80,6 +83,7 @@ type row struct {
 type details struct {
 	Op       string           `json:"op"`
 	At       int              `json:"at"`
+	Known    int              `json:"known"`
 	Row      row              `json:"row"`
 	Fields   [][2]string      `json:"fields"`
 	Payloads []stanza.Payload `json:"payloads"`
@@ -156,12 +160,12 @@ const scan = 2000
 func (p *page) push(ctx context.Context) {
 	for ctx.Err() == nil {
 		st := p.server.Source.Status()
-		found := p.chosen.look(p.server.Source, st.Len)
-		if p.send(status{"status", p.server.Title, p.server.Source.Start().Format(time.RFC3339Nano), found.length, st.Len, st.Conns, st.Done, st.Trouble, found.generation, found.looked}) != nil {
+		found := p.chosen.look(p.server.Source, st)
+		if p.send(status{"status", p.server.Title, p.server.Source.Start().Format(time.RFC3339Nano), found.length, st.Len, st.Known, st.Reading, st.Conns, st.Done, st.Trouble, found.generation, found.looked}) != nil {
 			return
 		}
-		if found.looked < st.Len {
-			continue // more to look at
+		if found.more {
+			continue
 		}
 		wait := time.NewTimer(pace)
 		select {
@@ -227,8 +231,9 @@ func (p *page) answer() {
 
 func (p *page) rows(from, count int) rows {
 	from = max(from, 1)
+	known := p.server.Source.Status().Known
 	entries, generation, err := p.chosen.entries(p.server.Source, from, count)
-	out := rows{Op: "rows", Filter: generation, From: from, Rows: []row{}}
+	out := rows{Op: "rows", Filter: generation, Known: known, From: from, Rows: []row{}}
 	for _, e := range entries {
 		out.Rows = append(out.Rows, rowOf(e))
 	}
@@ -279,7 +284,7 @@ var inverse = map[string]string{
 }
 
 func (s *Server) entry(n int) details {
-	d := details{Op: "entry", Row: row{N: n}, Fields: [][2]string{}, Payloads: []stanza.Payload{}, XML: []token{}, Findings: []track.Finding{}, Related: []track.Relation{}, Later: []track.Relation{}}
+	d := details{Op: "entry", Known: s.Source.Status().Known, Row: row{N: n}, Fields: [][2]string{}, Payloads: []stanza.Payload{}, XML: []token{}, Findings: []track.Finding{}, Related: []track.Relation{}, Later: []track.Relation{}}
 	entries, err := s.Source.Entries(n, 1)
 	if err != nil {
 		d.Error = err.Error()

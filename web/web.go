@@ -34,10 +34,9 @@ var files embed.FS
 
 // A Source is the timeline that is shown; *timeline.Index is one.
 type Source interface {
-	// Status tells how far the timeline is, Wait the same when it has more
-	// than n entries.
+	// Status tells how far the timeline is, Wait the same when it is enough.
 	Status() timeline.Status
-	Wait(ctx context.Context, n int) timeline.Status
+	Wait(ctx context.Context, enough func(timeline.Status) bool) timeline.Status
 	// Entries returns up to count entries from number from on, from 1.
 	Entries(from, count int) ([]*timeline.Entry, error)
 	// Start is the time that the entries' times count from.

@@ -256,7 +256,7 @@ func TestCutsOffWhoNeverReads(t *testing.T) {
 func TestLargeFrame(t *testing.T) {
 	log, s, _ := show(t)
 	say(log, record.CS, header+"<message><body>"+strings.Repeat("ü", 500_000)+"</body></message>")
-	s.Source.Wait(t.Context(), 1)
+	s.Source.Wait(t.Context(), func(s timeline.Status) bool { return s.Known > 1 })
 	d := s.entry(2)
 	size := 0
 	for _, tok := range d.XML {
@@ -384,7 +384,7 @@ func TestViewer(t *testing.T) {
 func TestFilter(t *testing.T) {
 	log, s, url := show(t)
 	say(log, record.CS, header+"<iq type='get' id='1'><query xmlns='jabber:iq:roster'/></iq><message><body>one</body></message>")
-	s.Source.Wait(t.Context(), 2)
+	s.Source.Wait(t.Context(), func(s timeline.Status) bool { return s.Known > 2 })
 	ws := dial(t, url)
 	next := func(op string, fits func(map[string]any) bool) map[string]any {
 		t.Helper()

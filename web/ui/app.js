@@ -41,6 +41,7 @@ function status(m) {
     list.reset();
     details.hide();
   }
+  if (m.reading && !start) list.setFollow(false); // a long recording is shown from its beginning
   start = m.start;
   if (m.filter !== generation) {
     generation = m.filter;
@@ -48,6 +49,8 @@ function status(m) {
   }
   list.start = Date.parse(m.start);
   list.setTotal(m.len);
+  list.setKnown(m.known);
+  if (details.shown && details.shown > details.known && details.shown <= m.known) live.ask({ op: "entry", n: details.shown });
   $("title").textContent = m.title;
   document.title = m.title ? `${m.title} · xmpplens` : "xmpplens";
   const many = (n, one, more) => `${n.toLocaleString("en")} ${n === 1 ? one : more}`;
@@ -60,7 +63,9 @@ function status(m) {
   $("trouble").hidden = !m.trouble?.length;
   $("trouble").textContent = (m.trouble || []).join("\n");
   $("follow").hidden = m.done;
-  if (m.done) state("done", "complete");
+  if (m.reading) state("reading", "reading");
+  else if (m.known < m.total) state("reading", `findings and latencies ${Math.floor((100 * m.known) / m.total)} %`);
+  else if (m.done) state("done", "complete");
   else state("live", "live");
   button();
 }

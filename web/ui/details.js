@@ -5,6 +5,7 @@ import { bytes } from "./list.js";
 export class Details {
   #panel; #heading; #body; #go; #text = "";
   shown = 0;
+  known = 0; // facts of entries behind that one were missing
 
   // closed() is told of the panel, go(n) opens another entry.
   constructor(panel, closed, go) {
@@ -28,8 +29,9 @@ export class Details {
     this.#panel.hidden = true;
   }
 
-  show({ row, fields, payloads, findings, related, later, xml, sent, cut, error }) {
+  show({ row, known, fields, payloads, findings, related, later, xml, sent, cut, error }) {
     this.shown = row.n;
+    this.known = known;
     this.#panel.hidden = false;
     const where = { CS: "client → server", SC: "client ← server" }[row.dir] || row.kind || "";
     this.#heading.textContent = `#${row.n}  ${where}${row.conn ? `, connection ${row.conn}` : ""}${row.dir ? `, ${bytes(row.size)}` : ""}`;

@@ -15,6 +15,7 @@ export class List {
   #set = -1; // scrollTop as set by ourselves
   #queued = false;
   total = 0;
+  known = 0; // entries whose facts are there
   chosen = 0;
   start = 0; // milliseconds
   follow = true;
@@ -41,7 +42,7 @@ export class List {
   reset() {
     this.#rows.clear();
     this.#asked.clear();
-    this.#top = this.total = this.chosen = 0;
+    this.#top = this.total = this.known = this.chosen = 0;
     this.draw();
   }
 
@@ -60,6 +61,13 @@ export class List {
     this.draw();
   }
 
+  // setKnown: rows that were shown without their facts are asked for again.
+  setKnown(n) {
+    if (n === this.known) return;
+    this.known = n;
+    this.draw();
+  }
+
   setFollow(on) {
     if (on !== this.follow) {
       this.follow = on;
@@ -69,10 +77,10 @@ export class List {
     this.draw();
   }
 
-  add({ from, rows, error }) {
+  add({ from, rows, known, error }) {
     this.#asked.delete(Math.floor((from - 1) / page));
     if (error) console.warn(error);
-    rows.forEach((r, i) => this.#rows.set(from + i, r));
+    rows.forEach((r, i) => this.#rows.set(from + i, Object.assign(r, { sure: r.n <= known })));
     if (this.#rows.size > kept) {
       const near = (n) => Math.abs(n - this.#top) < kept / 2;
       for (const n of this.#rows.keys()) if (!near(n)) this.#rows.delete(n);
@@ -171,7 +179,7 @@ export class List {
       const el = this.#drawn[i];
       el.style.transform = `translateY(${(first + i - this.#top) * rowHeight}px)`;
       const row = this.#rows.get(n);
-      if (!row) wanted.add(Math.floor((n - 1) / page));
+      if (!row || !row.sure && row.n <= this.known) wanted.add(Math.floor((n - 1) / page));
       this.#fill(el, n, row);
     }
     for (const p of wanted) {
