@@ -106,6 +106,14 @@ func (c *Conn) login(in Frame, root *stanza.Node, f *Facts) {
 		f.relate(Login, l.n)
 	case "response":
 		l.read(root.Text, true)
+		if sent := in.sent(); sent != nil && sent.Name != root.Name { // the login begins with it
+			if saslText(sent) != root.Text {
+				l.relayed(in, c.offer)
+			}
+			c.detail(l.words())
+			f.relate(Login, l.n)
+			break
+		}
 		l.proved = true
 		f.relate(Login, l.n)
 	case "success":

@@ -197,6 +197,12 @@ func (p *play) smart(kind byte) {
 			p.conv = c.WithMinIterations(1).NewConversationWithChannelBinding(exporter("front"))
 		}
 		first, _ := p.conv.Step("")
+		if kind>>6&1 != 0 { // … when it is asked
+			name := map[string]string{nsSASL: "auth", nsSASL2: "authenticate"}[p.ns]
+			p.data(record.CS, []byte("<"+name+" xmlns='"+p.ns+"' mechanism='"+mechanism+"'/>"))
+			p.data(record.CS, []byte("<response xmlns='"+p.ns+"'>"+encode(first)+"</response>"))
+			return
+		}
 		if p.ns == nsSASL {
 			p.data(record.CS, []byte("<auth xmlns='"+p.ns+"' mechanism='"+mechanism+"'>"+encode(first)+"</auth>"))
 		} else {

@@ -67,9 +67,15 @@ func (s *Session) reauthenticates(f decode.Frame) bool {
 		return false // where the server has said nothing yet, what the client says waits
 	}
 	m, ok := readSASL(f)
-	if !ok || !m.begins() || m.data == nil {
+	if !ok || !m.begins() {
 		return false
 	}
+	return s.asks(m) || m.data != nil && s.takesOver(f, m)
+}
+
+// takesOver does so with its first message, which f brought.
+func (s *Session) takesOver(f decode.Frame, m saslMessage) bool {
+	ok := false
 	r := &reauth{ns: m.root.NS, mechanism: m.root.Attr("mechanism"), message: m.text}
 	given := ""
 	switch {
@@ -161,12 +167,15 @@ func (s *Session) replace(d record.Dir, f decode.Frame, text, why string) {
 // goesOn takes the frames of a login that was taken over. It reports whether
 // the frame is dealt with.
 func (s *Session) goesOn(d record.Dir, f decode.Frame) bool {
-	if s.reauth == nil && s.aborts == 0 {
+	if s.reauth == nil && s.aborts == 0 && s.question == nil {
 		return false
 	}
 	m, ok := readSASL(f)
 	if m.root == nil {
 		return false
+	}
+	if d == record.CS && s.question != nil {
+		return s.isAnswer(f, m)
 	}
 	if d == record.SC && s.aborts > 0 && m.root.Name == "failure" {
 		// The client has had its answer, and may have begun anew.

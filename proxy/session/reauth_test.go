@@ -193,7 +193,8 @@ func TestReauthOthers(t *testing.T) {
 	for _, auth := range []string{
 		"<auth xmlns='" + nsSASL + "' mechanism='SCRAM-SHA-1'>" + encode("n,,n=nurse,r=abc") + "</auth>",
 		"<auth xmlns='" + nsSASL + "' mechanism='PLAIN'>" + encode("\x00juliet\x00x") + "</auth>",
-		"<auth xmlns='" + nsSASL + "' mechanism='SCRAM-SHA-1'/>",
+		"<auth xmlns='" + nsSASL + "' mechanism='SCRAM-SHA-1'>=</auth>",
+		"<auth xmlns='" + nsSASL + "' mechanism='EXTERNAL'/>",
 	} {
 		b := secured2(t, some, some, map[string]string{"juliet@capulet.example": "x"}, "<mechanisms xmlns='"+nsSASL+"'><mechanism>PLAIN</mechanism><mechanism>SCRAM-SHA-1</mechanism></mechanisms>")
 		b.take(Server)

@@ -303,6 +303,7 @@ type Session struct {
 	bosh         *bosh  // nil unless over BOSH
 
 	reauth   *reauth              // a login that is done on each leg
+	question *decode.Frame        // the beginning of a login whose first message the client is asked for
 	aborts   int                  // logins that the proxy gave up with the server, whose answer is awaited
 	offered  [2]stanza.Offer      // what the server offered last, and what the client was shown
 	bindings [2]map[string][]byte // by leg
