@@ -104,6 +104,9 @@ func TestOnlyExporter(t *testing.T) {
 
 		p = startProxy(t, "--account=juliet@"+capulet, "--password-file", secret(t, "r0m30"), "--server-ca", ca.File, server.Addr)
 		talks(t, p.way(insists))
+		late := insists
+		late.Late = true
+		talks(t, p.way(late))
 		p.stop()
 		logins := server.Logins()
 		if l := logins[len(logins)-1]; l.Mechanism != "SCRAM-SHA-256-PLUS" || l.Binding != "tls-exporter" || l.Failure != "" || l.SASL2 != sasl2 {

@@ -29,6 +29,7 @@ type Way struct {
 	Token               string // that was issued before
 	Resume              string // id of the managed stream to resume
 	Direct              bool   // TLS from the first byte
+	Late                bool   // say who it is only when the server asks (RFC 6120 §6.4.2)
 	Clear               bool   // no TLS
 	Compress            bool   // insist on zlib (XEP-0138) after the login
 	MaxTLS              uint16
@@ -305,6 +306,21 @@ func (c *Client) exchange(ns string, step func(string) (string, error), valid fu
 	}
 }
 
+// asked says first in answer to an empty challenge, and goes on with step.
+func asked(first string, step func(string) (string, error)) func(string) (string, error) {
+	said := false
+	return func(message string) (string, error) {
+		if said {
+			return step(message)
+		}
+		said = true
+		if message != "" {
+			return "", errors.New("proxytest: the server knows already who the client is")
+		}
+		return first, nil
+	}
+}
+
 func (c *Client) sasl1() error {
 	step, valid, err := c.steps()
 	if err != nil {
@@ -314,7 +330,11 @@ func (c *Client) sasl1() error {
 	if err != nil {
 		return err
 	}
-	c.x.printf("<auth xmlns='%s' mechanism='%s'>%s</auth>", nsSASL, c.w.Mechanism, encodeSASL(first))
+	message := encodeSASL(first)
+	if c.w.Late {
+		message, step = "", asked(first, step)
+	}
+	c.x.printf("<auth xmlns='%s' mechanism='%s'>%s</auth>", nsSASL, c.w.Mechanism, message)
 	_, err = c.exchange(nsSASL, step, valid)
 	return err
 }
@@ -345,7 +365,11 @@ func (c *Client) sasl2(resource string) error {
 	if c.w.Token != "" {
 		inline += "<fast xmlns='" + nsFAST + "'/>"
 	}
-	c.x.printf("<authenticate xmlns='%s' mechanism='%s'><initial-response>%s</initial-response>%s</authenticate>", nsSASL2, c.w.Mechanism, encodeSASL(first), inline)
+	message := "<initial-response>" + encodeSASL(first) + "</initial-response>"
+	if c.w.Late {
+		message, step = "", asked(first, step)
+	}
+	c.x.printf("<authenticate xmlns='%s' mechanism='%s'>%s%s</authenticate>", nsSASL2, c.w.Mechanism, message, inline)
 	e, err := c.exchange(nsSASL2, step, valid)
 	if err != nil {
 		return err
