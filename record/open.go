@@ -106,7 +106,10 @@ func openMissing(path string, missing error) (*Reader, error) {
 func openSet(n names, after int, path string, carry func() Carrier) (*Reader, error) {
 	s := newSet(n)
 	if err := s.load(after); errors.Is(err, os.ErrNotExist) {
-		return nil, &hinted{fmt.Errorf("record: %s is no recording: there is no segment in it: %w", path, err), "recordings begin with a header"}
+		if _, serr := os.Stat(path); serr != nil {
+			return nil, err
+		}
+		return nil, &hinted{fmt.Errorf("record: %s is no recording: there is no segment in it", path), "recordings begin with a header; is it empty, or something else?"}
 	} else if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

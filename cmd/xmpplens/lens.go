@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/xmpplens/xmpplens/decode/filter"
 	"github.com/xmpplens/xmpplens/proxy"
@@ -65,7 +66,9 @@ func (l *lens) run() error {
 		<-printed
 		endRing()
 	}
+	patience := time.AfterFunc(time.Second, func() { l.streams.say("xmpplens: storing the rest of the recording") })
 	closed := log.Close() // readers come to their end
+	patience.Stop()
 	closeViewer()
 	wg.Wait()
 	l.sum(&count)

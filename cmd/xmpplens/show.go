@@ -162,7 +162,9 @@ func (p *printer) run(r *record.Reader, s *streams) error {
 				p.flush()
 			}
 			s.say("xmpplens: %v", err)
-			damage = err
+			if torn := (*record.TornError)(nil); damage == nil || !errors.As(err, &torn) {
+				damage = err
+			}
 		},
 	})
 	if errors.Is(err, errInterrupted) {
@@ -181,6 +183,8 @@ func (p *printer) run(r *record.Reader, s *streams) error {
 		return err
 	case errors.As(damage, &torn):
 		return nil // said; the rest was read
+	case record.IsDamage(damage):
+		return errors.New("the recording is damaged: what is named above is missing")
 	}
 	return damage
 }
