@@ -244,7 +244,7 @@ func (p *page) rows(from, count int) rows {
 }
 
 func rowOf(e *timeline.Entry) row {
-	r := row{N: e.N, T: e.T.Seconds(), Conn: e.Conn, Dir: string(e.Dir), Kind: e.Kind, Summary: e.Stanza.Summary, Size: len(e.Frame.Raw), Level: e.Event.Level}
+	r := row{N: e.N, T: e.T.Seconds(), Conn: e.Conn, Dir: string(e.Way()), Kind: e.Kind, Summary: e.Stanza.Summary, Size: len(e.Frame.Raw), Level: e.Event.Level}
 	switch {
 	case e.Quiet(), e.Kind == "nonza" && strings.HasPrefix(e.Stanza.NS, "urn:xmpp:sm:") && len(e.Stanza.Name) == 1:
 		r.Quiet = true

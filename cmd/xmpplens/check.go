@@ -60,7 +60,7 @@ func (c *checkCmd) Run(s *streams) error {
 		}
 		for _, f := range e.Facts.Findings {
 			if rank[f.Severity] >= rank[c.Severity] {
-				found = append(found, located{Finding: f, N: e.N, at: e.T, Conn: e.Conn, Dir: string(e.Dir), Summary: e.Stanza.Summary})
+				found = append(found, located{Finding: f, N: e.N, at: e.T, Conn: e.Conn, Dir: string(e.Way()), Summary: e.Stanza.Summary})
 			}
 		}
 	})

@@ -168,13 +168,15 @@ func (c *console) line(e *timeline.Entry, phase string) {
 	}
 	used += 2
 	text, tint := e.Stanza.Summary, (*color.Color)(nil)
+	if e.Dir == "" {
+		tint = c.paint.connection(e)
+	}
 	switch {
-	case e.Dir == record.CS:
+	case e.Way() == record.CS:
 		fmt.Fprint(c.out, c.paint.cs.Sprint("→"), " ")
-	case e.Dir == record.SC:
+	case e.Way() == record.SC:
 		fmt.Fprint(c.out, c.paint.sc.Sprint("←"), " ")
 	default:
-		tint = c.paint.connection(e)
 		fmt.Fprint(c.out, tint.Sprint(mark(e)), " ")
 	}
 	if e.Dir != "" {

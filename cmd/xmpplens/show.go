@@ -83,7 +83,7 @@ func (c *showCmd) Run(s *streams) error {
 	}
 	keep := p.print
 	p.print = func(e *timeline.Entry) error {
-		if c.Conn != 0 && e.Conn != c.Conn || c.Dir != "both" && string(e.Dir) != c.Dir {
+		if c.Conn != 0 && e.Conn != c.Conn || c.Dir != "both" && string(e.Way()) != c.Dir {
 			return nil
 		}
 		if c.Format == "raw" && chosen != nil && !e.Matches(chosen) {

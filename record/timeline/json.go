@@ -58,7 +58,7 @@ type payload struct {
 func (e *Entry) JSON(dst []byte, o JSONOptions) []byte {
 	s := &e.Stanza
 	v := object{
-		N: e.N, Time: o.Start.Add(e.T).Format(time.RFC3339Nano), Conn: e.Conn, Dir: string(e.Dir), Kind: e.Kind,
+		N: e.N, Time: o.Start.Add(e.T).Format(time.RFC3339Nano), Conn: e.Conn, Dir: string(e.Way()), Kind: e.Kind,
 		Name: s.Name, NS: s.NS, Type: s.Type, ID: s.ID, From: s.From, To: s.To,
 		Payloads: []payload{}, Findings: []track.Finding{}, Summary: s.Summary, Size: len(e.Frame.Raw),
 		Phase: e.Facts.Phase, Related: e.Facts.Related,

@@ -27,7 +27,7 @@ type Entry struct {
 	N    int           // from 1, in the order of the recording
 	T    time.Duration // since the recording's start, of the event that completed the entry
 	Conn int           // 0 = the recording as a whole
-	Dir  record.Dir    // "" for entries that are not from a stream
+	Dir  record.Dir    // "" for entries that are not from a stream; see Way
 
 	// Kind is that of the stanza (see stanza.Stanza), or open, secure,
 	// note, http, control, close.
@@ -82,9 +82,18 @@ func cloneFrame(f decode.Frame) decode.Frame {
 	return f
 }
 
+// Way returns the direction of an entry: Dir, or that in which a control frame of
+// WebSocket went, which is beside the stream. "" where there is none.
+func (e *Entry) Way() record.Dir {
+	if e.Kind == record.EventControl {
+		return e.Event.D
+	}
+	return e.Dir
+}
+
 // Matches reports whether a filter chooses the entry.
 func (e *Entry) Matches(f *filter.Filter) bool {
-	return f.Match(&filter.Subject{N: e.N, Conn: e.Conn, Dir: string(e.Dir), Frame: e.Frame, Stanza: &e.Stanza, Facts: &e.Facts, Outcome: e.Outcome()})
+	return f.Match(&filter.Subject{N: e.N, Conn: e.Conn, Dir: string(e.Way()), Frame: e.Frame, Stanza: &e.Stanza, Facts: &e.Facts, Outcome: e.Outcome()})
 }
 
 // Quiet reports whether the entry matters only to those who look for it.

@@ -34,7 +34,7 @@ export class Details {
     this.known = known;
     this.#panel.hidden = false;
     const where = { CS: "client → server", SC: "client ← server" }[row.dir] || row.kind || "";
-    this.#heading.textContent = `#${row.n}  ${where}${row.conn ? `, connection ${row.conn}` : ""}${row.dir ? `, ${bytes(row.size)}` : ""}`;
+    this.#heading.textContent = `#${row.n}  ${where}${row.conn ? `, connection ${row.conn}` : ""}${row.size ? `, ${bytes(row.size)}` : ""}`;
     const summary = node("p", "summary", error || row.summary);
     const list = node("dl");
     const add = (name, value) => list.append(node("dt", "", name), node("dd", "", value));

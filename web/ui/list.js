@@ -224,7 +224,7 @@ export class List {
       text.append(el);
     }
     took.textContent = row.latency ? `${row.latency < 10 ? row.latency.toFixed(1) : Math.round(row.latency)} ms` : "";
-    size.textContent = row.dir ? bytes(row.size) : "";
+    size.textContent = row.size ? bytes(row.size) : "";
   }
 }
 
