@@ -50,7 +50,8 @@ type doctor struct {
 	dns    string       // address of the DNS server, "" = not known
 	web    string       // address of the web server, "" = the domain's
 	roots  *x509.CertPool
-	found  zone // by examine
+	found  zone                               // by examine
+	pages  map[string]func() (fetched, error) // that are asked for already, by path
 }
 
 func (c *doctorCmd) Run(s *streams) error {
@@ -138,6 +139,7 @@ func (d *doctor) examine(ctx context.Context, r *report) error {
 		z = d.lookUp(ctx, records)
 		r.Offers, err = d.ask(ctx, server, z)
 	})
+	d.pages = d.ahead(ctx, pageHostMeta, pageHostMetaJSON, pagePOSH)
 	wg.Go(func() { m = d.wellKnown(ctx, web) })
 	wg.Wait()
 	d.found = z

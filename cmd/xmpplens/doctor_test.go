@@ -498,3 +498,37 @@ func TestDoctorHere(t *testing.T) {
 	}
 	wants(t, say(), "✗ key "+dir, "chmod 600")
 }
+
+// The pages are asked for side by side: each of these waits for the others.
+func TestDoctorPagesTogether(t *testing.T) {
+	ca := proxytest.NewCA(t)
+	var asked atomic.Int32
+	all := make(chan struct{})
+	patient := func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) == 3 {
+			close(all)
+		}
+		select {
+		case <-all:
+			w.WriteHeader(http.StatusNotFound)
+		case <-r.Context().Done():
+		}
+	}
+	d, err := (&doctorCmd{Server: "127.0.0.1:1", ServerCA: ca.File, WebServer: website(t, ca, map[string]http.HandlerFunc{pageHostMeta: patient, pageHostMetaJSON: patient, pagePOSH: patient})}).doctor(examined)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := new(report)
+	d.examine(t.Context(), r)
+	none := 0
+	for _, s := range r.Sections {
+		for _, c := range s.Checks {
+			if c.Status == statusNone && (c.Name == "host-meta" || c.Name == "host-meta.json" || c.Name == "POSH") {
+				none++
+			}
+		}
+	}
+	if none != 3 {
+		t.Errorf("%+v", r.Sections)
+	}
+}

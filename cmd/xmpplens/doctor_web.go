@@ -67,8 +67,8 @@ func (d *doctor) wellKnown(ctx context.Context, s *section) hostMeta {
 			Keys []string `json:"public-key-pins-sha-256"`
 		} `json:"xmpp"`
 	}
-	d.page(ctx, s, "host-meta", func(b []byte) error { return xml.Unmarshal(b, &xrd) }, func() []link { return xrd.Links })
-	d.page(ctx, s, "host-meta.json", func(b []byte) error { return json.Unmarshal(b, &jrd) }, func() []link { return jrd.Links })
+	d.page(ctx, s, pageHostMeta, func(b []byte) error { return xml.Unmarshal(b, &xrd) }, func() []link { return xrd.Links })
+	d.page(ctx, s, pageHostMetaJSON, func(b []byte) error { return json.Unmarshal(b, &jrd) }, func() []link { return jrd.Links })
 	if jrd.XMPP != nil {
 		m.keys = jrd.XMPP.Keys
 	}
@@ -105,7 +105,7 @@ func (d *doctor) wellKnown(ctx context.Context, s *section) hostMeta {
 
 // page fetches one form of host-meta.
 func (d *doctor) page(ctx context.Context, s *section, name string, parse func([]byte) error, links func() []link) {
-	b, header, err := d.fetch(ctx, "/.well-known/"+name)
+	p, err := d.fetch(ctx, name)
 	switch {
 	case errors.Is(err, errNoPage):
 		s.add(statusNone, name, "none")
@@ -114,7 +114,7 @@ func (d *doctor) page(ctx context.Context, s *section, name string, parse func([
 		s.add(statusFailed, name, "%s", plainly(err))
 		return
 	}
-	if err := parse(b); err != nil {
+	if err := parse(p.body); err != nil {
 		s.add(statusFailed, name, "cannot be read: %s", plainly(err))
 		return
 	}
@@ -128,7 +128,7 @@ func (d *doctor) page(ctx context.Context, s *section, name string, parse func([
 		s.add(statusNone, name, "names no way to connect")
 		return
 	}
-	if header.Get("Access-Control-Allow-Origin") == "" {
+	if p.header.Get("Access-Control-Allow-Origin") == "" {
 		s.add(statusWarning, name, "%s to connect (XEP-0156), but without Access-Control-Allow-Origin: pages of other origins cannot read it", plural(n, "way"))
 		return
 	}
@@ -138,31 +138,64 @@ func (d *doctor) page(ctx context.Context, s *section, name string, parse func([
 // errNoPage says that the web server has no such page.
 var errNoPage = errors.New("no such page")
 
-// fetch gets a page of the domain over HTTPS, with all limits.
-func (d *doctor) fetch(ctx context.Context, path string) ([]byte, http.Header, error) {
+// The pages of a domain that are looked at, in /.well-known/.
+const (
+	pageHostMeta     = "host-meta"
+	pageHostMetaJSON = "host-meta.json"
+	pagePOSH         = "posh/xmpp-client.json"
+)
+
+// A fetched is a page that is there.
+type fetched struct {
+	body   []byte
+	header http.Header
+}
+
+// ahead asks for pages side by side: a host that does not answer costs its time
+// once.
+func (d *doctor) ahead(ctx context.Context, names ...string) map[string]func() (fetched, error) {
+	pages := make(map[string]func() (fetched, error))
+	for _, name := range names {
+		get := sync.OnceValues(func() (fetched, error) { return d.get(ctx, name) })
+		pages[name] = get
+		go get() // ends with the limit of a step, and whoever needs the page waits for it
+	}
+	return pages
+}
+
+// fetch gets a page of the domain, which may have been asked for already.
+func (d *doctor) fetch(ctx context.Context, name string) (fetched, error) {
+	if get := d.pages[name]; get != nil {
+		return get()
+	}
+	return d.get(ctx, name)
+}
+
+// get asks for a page over HTTPS, with all limits.
+func (d *doctor) get(ctx context.Context, name string) (fetched, error) {
 	ctx, cancel := timed(ctx)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, (&url.URL{Scheme: "https", Host: d.name, Path: path}).String(), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, (&url.URL{Scheme: "https", Host: d.name, Path: "/.well-known/" + name}).String(), nil)
 	if err != nil {
-		return nil, nil, err
+		return fetched{}, err
 	}
 	resp, err := d.httpClient().Do(req)
 	if err != nil {
-		return nil, nil, err
+		return fetched{}, err
 	}
 	defer resp.Body.Close()
 	switch resp.StatusCode {
 	case http.StatusOK:
 	case http.StatusNotFound, http.StatusGone:
-		return nil, nil, errNoPage
+		return fetched{}, errNoPage
 	default:
-		return nil, nil, fmt.Errorf("the web server answers %s", resp.Status)
+		return fetched{}, fmt.Errorf("the web server answers %s", resp.Status)
 	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxPage+1))
 	if err == nil && len(b) > maxPage {
 		err = fmt.Errorf("more than %d bytes", maxPage)
 	}
-	return b, resp.Header, err
+	return fetched{b, resp.Header}, err
 }
 
 func (d *doctor) httpClient() *http.Client {
@@ -345,7 +378,7 @@ func (d *doctor) dane(ctx context.Context, s *section, targets []string) (kinds 
 
 // posh reads the certificates of RFC 7711; one step of delegation is followed.
 func (d *doctor) posh(ctx context.Context, s *section, offers []*offering) bool {
-	b, _, err := d.fetch(ctx, "/.well-known/posh/xmpp-client.json")
+	p, err := d.fetch(ctx, pagePOSH)
 	switch {
 	case errors.Is(err, errNoPage):
 		s.add(statusNone, "POSH", "none")
@@ -358,7 +391,7 @@ func (d *doctor) posh(ctx context.Context, s *section, offers []*offering) bool 
 		URL          string              `json:"url"`
 		Fingerprints []map[string]string `json:"fingerprints"`
 	}
-	if err := json.Unmarshal(b, &doc); err != nil {
+	if err := json.Unmarshal(p.body, &doc); err != nil {
 		s.add(statusFailed, "POSH", "cannot be read: %s", plainly(err))
 		return false
 	}
