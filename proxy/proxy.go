@@ -295,6 +295,13 @@ func (p *Proxy) sessionConfig(id int, d door) session.Config {
 		Conn: id, ClientTLS: p.ClientTLS, ServerTLS: p.ServerTLS, Mechanisms: p.Mechanisms, Accounts: p.Accounts, Kind: p.Kind, Secret: p.Secret, OwnCertificate: p.Certificate != nil, Insecure: p.Insecure,
 		ByDomain: p.Upstream.Service, ByTo: p.Upstream.Any || len(p.Domains) > 0, Domain: p.Upstream.Host, Compression: p.Compression, MaxFrame: p.MaxFrame, Tap: p.KeyLog != nil,
 	}
+	if p.Upstream.Any && len(p.Domains) == 1 {
+		// Clients of direct TLS do not always say a name (SNI), and then
+		// there is but one that they can mean.
+		for domain := range p.Domains {
+			cfg.Domain = domain
+		}
+	}
 	if d.named {
 		cfg.ByDomain, cfg.ByTo = d.up.Service, false
 		if _, err := netip.ParseAddr(d.up.Host); err != nil && d.socks {

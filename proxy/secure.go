@@ -201,7 +201,9 @@ func explainTLS(err error, l session.Leg, v *verdict) (hint string, _ error) {
 	case v.problem != "":
 		hint = "give the authority of the server with --server-ca=FILE, or accept any certificate with --insecure"
 		var host x509.HostnameError
-		if errors.As(err, &host) {
+		if errors.As(err, &host) && net.ParseIP(strings.Trim(host.Host, "[]")) != nil {
+			hint = "no domain was named before TLS, so that the certificate was checked for the address: give UPSTREAM by the name that the certificate is for, or with the domain as --target=DOMAIN=tls://HOST:PORT"
+		} else if errors.As(err, &host) {
 			hint = "the certificate is for another name: check the domain of the client's account, or accept it with --insecure"
 		}
 		return hint, fmt.Errorf("the certificate is not trusted: %s", v.problem)
