@@ -24,6 +24,9 @@ type storage struct {
 	RingOn      string        `enum:"note,warning,error," default:"" placeholder:"note|warning|error" help:"Keep the ring when there is a finding of this severity, or worse."`
 }
 
+// minRotate is the smallest file of a rotation, in bytes.
+const minRotate = 1000
+
 // check reports all mistakes at once.
 func (s *storage) check() error {
 	var wrong []string
@@ -36,6 +39,9 @@ func (s *storage) check() error {
 	}
 	if (s.RotateSize > 0 || s.RotateEvery > 0) && s.Write == "" {
 		add("--rotate-size and --rotate-every need --write", "name the recording with -w FILE")
+	}
+	if s.RotateSize > 0 && s.RotateSize < minRotate {
+		add(fmt.Sprintf("--rotate-size=%d is too small", s.RotateSize), "give a file 1kB at least; 200MB is a good size")
 	}
 	if s.Keep > 0 && s.RotateSize == 0 && s.RotateEvery == 0 {
 		add("--keep needs --rotate-size or --rotate-every", "say when the next file begins, as in --rotate-size=200MB --keep=10")

@@ -484,6 +484,9 @@ func say(ev record.Event) string {
 		case record.TransportWebSocket:
 			text += " over WebSocket"
 		}
+		if ev.Why == record.Carried {
+			text += ", opened before what is kept"
+		}
 		return text
 	case record.EventSecure:
 		text := ev.Leg + " leg secured with " + ev.Version
