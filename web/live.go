@@ -3,16 +3,13 @@ package web
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
 
-	"github.com/xmpplens/xmpplens/decode"
-	"github.com/xmpplens/xmpplens/decode/stanza"
 	"github.com/xmpplens/xmpplens/decode/track"
 	"github.com/xmpplens/xmpplens/record/timeline"
 )
@@ -54,54 +51,22 @@ type status struct {
 }
 
 type rows struct {
-	Op     string `json:"op"`
-	Filter int    `json:"filter"`
-	Known  int    `json:"known"` // entries behind that one may get facts
-	From   int    `json:"from"`
-	Rows   []row  `json:"rows"`
-	Error  string `json:"error,omitempty"`
-}
-
-// row is a line of the list.
-type row struct {
-	N       int      `json:"n"`
-	T       float64  `json:"t"` // seconds since the start
-	Conn    int      `json:"conn"`
-	Dir     string   `json:"dir"`
-	Kind    string   `json:"kind"`
-	Summary string   `json:"summary"`
-	Size    int      `json:"size"`
-	Latency float64  `json:"latency,omitempty"` // milliseconds
-	Outcome string   `json:"outcome,omitempty"` // unless passed
-	Level   string   `json:"level,omitempty"`   // warning, error
-	Codes   []string `json:"codes,omitempty"`   // of findings
-	XEPs    []string `json:"xeps,omitempty"`    // of the payloads
-	Quiet   bool     `json:"quiet,omitempty"`   // what matters only to those who look for it
+	Op     string         `json:"op"`
+	Filter int            `json:"filter"`
+	Known  int            `json:"known"` // entries behind that one may get facts
+	From   int            `json:"from"`
+	Rows   []timeline.Row `json:"rows"`
+	Error  string         `json:"error,omitempty"`
 }
 
 // details are an entry in full.
 type details struct {
-	Op       string           `json:"op"`
-	At       int              `json:"at"`
-	Known    int              `json:"known"`
-	Row      row              `json:"row"`
-	Fields   [][2]string      `json:"fields"`
-	Payloads []stanza.Payload `json:"payloads"`
-	Findings []track.Finding  `json:"findings"`
-	Related  []track.Relation `json:"related"`
-	Later    []track.Relation `json:"later"` // what points here
-	XML      []token          `json:"xml"`
-	Sent     []token          `json:"sent,omitempty"`
-	Cut      int              `json:"cut,omitempty"` // bytes that are not shown
-	Error    string           `json:"error,omitempty"`
-}
-
-// token is a coloured piece of XML: class and text.
-type token [2]string
-
-var classNames = map[stanza.Class]string{
-	stanza.Punct: "punct", stanza.ElementName: "element", stanza.AttrName: "attr", stanza.Value: "value", stanza.Text: "text",
-	stanza.Namespace: "ns", stanza.Comment: "comment", stanza.Masked: "masked", stanza.Broken: "broken", stanza.Space: "",
+	Op    string `json:"op"`
+	At    int    `json:"at"`
+	Known int    `json:"known"`
+	timeline.Details
+	Later []track.Relation `json:"later"` // what points here
+	Error string           `json:"error,omitempty"`
 }
 
 // upgrader checks no origin: the handler in front has done it.
@@ -233,48 +198,14 @@ func (p *page) rows(from, count int) rows {
 	from = max(from, 1)
 	known := p.server.Source.Status().Known
 	entries, generation, err := p.chosen.entries(p.server.Source, from, count)
-	out := rows{Op: "rows", Filter: generation, Known: known, From: from, Rows: []row{}}
+	out := rows{Op: "rows", Filter: generation, Known: known, From: from, Rows: []timeline.Row{}}
 	for _, e := range entries {
-		out.Rows = append(out.Rows, rowOf(e))
+		out.Rows = append(out.Rows, e.Row())
 	}
 	if err != nil {
 		out.Error = err.Error()
 	}
 	return out
-}
-
-func rowOf(e *timeline.Entry) row {
-	r := row{N: e.N, T: e.T.Seconds(), Conn: e.Conn, Dir: string(e.Way()), Kind: e.Kind, Summary: e.Stanza.Summary, Size: len(e.Frame.Raw), Level: e.Event.Level}
-	switch {
-	case e.Quiet(), e.Kind == "nonza" && strings.HasPrefix(e.Stanza.NS, "urn:xmpp:sm:") && len(e.Stanza.Name) == 1:
-		r.Quiet = true
-	}
-	if e.Facts.HasLatency {
-		r.Latency = float64(e.Facts.Latency.Microseconds()) / 1e3
-	}
-	if o := e.Outcome(); o != "passed" {
-		r.Outcome = o
-	}
-	for _, p := range e.Stanza.Payloads {
-		if strings.HasPrefix(p.XEP, "XEP-") && !slices.Contains(r.XEPs, p.XEP) && len(r.XEPs) < 3 {
-			r.XEPs = append(r.XEPs, p.XEP)
-		}
-	}
-	for _, f := range e.Facts.Findings {
-		switch f.Severity {
-		case track.Error:
-			r.Level = "error"
-		case track.Warning:
-			if r.Level == "" {
-				r.Level = "warning"
-			}
-		}
-		r.Codes = append(r.Codes, f.Code)
-	}
-	if e.Stanza.Error != nil || e.Frame.Err != nil || e.Event.E == "close" && e.Event.Error != "" {
-		r.Level = "error"
-	}
-	return r
 }
 
 // inverse says a relation from the other end.
@@ -284,74 +215,20 @@ var inverse = map[string]string{
 }
 
 func (s *Server) entry(n int) details {
-	d := details{Op: "entry", Known: s.Source.Status().Known, Row: row{N: n}, Fields: [][2]string{}, Payloads: []stanza.Payload{}, XML: []token{}, Findings: []track.Finding{}, Related: []track.Relation{}, Later: []track.Relation{}}
+	d := details{Op: "entry", Known: s.Source.Status().Known, Later: []track.Relation{}}
 	entries, err := s.Source.Entries(n, 1)
-	if err != nil {
-		d.Error = err.Error()
-		return d
+	if err == nil && len(entries) == 0 {
+		err = errors.New("there is no such entry")
 	}
-	if len(entries) == 0 {
-		d.Error = "there is no such entry"
+	if err != nil {
+		d.Details = new(timeline.Entry).Details(timeline.DetailsOptions{})
+		d.Row.N, d.Fields, d.Error = n, [][2]string{}, err.Error()
 		return d
 	}
 	e := entries[0]
-	d.Row = rowOf(e)
-	d.Payloads = append(d.Payloads, e.Stanza.Payloads...)
-	field := func(name, value string) {
-		if value != "" {
-			d.Fields = append(d.Fields, [2]string{name, value})
-		}
-	}
-	field("time", s.Source.Start().Add(e.T).Format("2006-01-02 15:04:05.000000"))
-	field("type", e.Stanza.Type)
-	field("id", e.Stanza.ID)
-	field("from", e.Stanza.From)
-	field("to", e.Stanza.To)
-	field("namespace", e.Stanza.NS)
-	field("phase", e.Facts.Phase)
-	field("outcome", d.Row.Outcome)
-	field("by", e.By)
-	field("why", e.Why)
-	field("hint", e.Event.Hint)
-	d.Findings = append(d.Findings, e.Facts.Findings...)
-	d.Related = append(d.Related, e.Facts.Related...)
+	d.Details = e.Details(timeline.DetailsOptions{Start: s.Source.Start(), Secrets: s.Secrets, Most: maxShown})
 	for _, r := range e.Later {
 		d.Later = append(d.Later, track.Relation{Kind: inverse[r.Kind], N: r.N})
 	}
-	if e.Dir == "" {
-		return d
-	}
-	d.XML, d.Cut = s.tokens(e.Frame)
-	if e.Edited {
-		sent := e.Frame
-		sent.Raw, sent.Err = e.Sent, nil
-		d.Sent, _ = s.tokens(sent)
-	}
 	return d
-}
-
-// tokens prints a frame for the page, cut where it is too long for it.
-func (s *Server) tokens(f decode.Frame) (out []token, cut int) {
-	out = []token{}
-	var spans []stanza.Span
-	if !s.Secrets {
-		spans = stanza.Secrets(f)
-	}
-	size := 0
-	stanza.Pretty(f, stanza.PrettyOptions{Width: 88, Secrets: spans}, func(c stanza.Class, b []byte) {
-		if size += len(b); size > maxShown {
-			over := min(size-maxShown, len(b))
-			cut += over
-			if b = b[:len(b)-over]; len(b) == 0 {
-				return
-			}
-		}
-		name := classNames[c]
-		if n := len(out); n > 0 && out[n-1][0] == name {
-			out[n-1][1] += string(b)
-			return
-		}
-		out = append(out, token{name, string(b)})
-	})
-	return out, cut
 }

@@ -40,6 +40,7 @@ var testsMayImport = map[string][]string{
 	"record/timeline": {"record/recordtest"},
 	"web":             {"record", "record/recordtest"},
 	"proxy/session":   {},
+	"record/export":   {"proxy/proxytest"},
 }
 
 // onlyCmd are libraries of the command line, which no other package may use.

@@ -24,6 +24,7 @@ type commandLine struct {
 	Proxy   proxyCmd         `cmd:"" help:"Stand between clients and a server, show and record what they say."`
 	Show    showCmd          `cmd:"" help:"Print a recording."`
 	Web     webCmd           `cmd:"" help:"Open the viewer on a recording."`
+	Export  exportCmd        `cmd:"" help:"Write a recording for other programs: stream files, JSON Lines, text, Wireshark."`
 	Import  importCmd        `cmd:"" help:"Make a readable recording of one whose TLS keys came later."`
 	Demo    demoCmd          `cmd:"" help:"Play a recorded conversation through the real proxy; needs no server."`
 	Check   checkCmd         `cmd:"" help:"Print what is wrong in a recording, for CI."`

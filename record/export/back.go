@@ -18,7 +18,8 @@ var ErrNotOurs = errors.New("export: the capture holds no events of a recording"
 // A Back reads the events of a recording back from what was exported of it. What
 // it keeps of a connection are the bytes of the frame that is under way.
 type Back struct {
-	Header record.Header
+	Header  record.Header
+	Missing int64 // bytes of events that Next returned without them: the recording was damaged, or the file is
 
 	more  func() error // reads on; io.EOF at the end
 	close func() error
@@ -27,6 +28,9 @@ type Back struct {
 	have  map[key][]byte // bytes that no event has taken yet
 	ended bool
 }
+
+// maxQueue bounds the events that wait for bytes.
+const maxQueue = 100_000
 
 type key struct {
 	conn int
@@ -44,16 +48,12 @@ func (b *Back) Next() (record.Event, error) {
 				return ev, nil
 			}
 			k := key{ev.C, ev.D}
-			if n := int64(len(b.have[k])); n >= ev.N || b.ended {
-				take := min(ev.N, n)
-				missing := ev.N - take
+			if n := int64(len(b.have[k])); n >= ev.N || b.ended || len(b.queue) > maxQueue {
+				take := max(min(ev.N, n), 0)
+				b.Missing += ev.N - take
 				ev.Data, ev.HasData, ev.N = b.have[k][:take:take], true, 0
 				b.have[k] = b.have[k][take:]
 				b.queue = b.queue[1:]
-				if missing > 0 {
-					b.queue = nil
-					return ev, fmt.Errorf("export: connection %d, %s: %d bytes are missing at %v", ev.C, ev.D, missing, ev.T)
-				}
 				return ev, nil
 			}
 		}

@@ -43,12 +43,12 @@ type Capture struct {
 	last  time.Duration
 	loose []string // remarks on the recording as a whole, for the next packet
 	line  []byte
-	bosh  map[int]bool // connections whose bytes stand in the event blocks: they are in another order than entries
+	whole map[int]bool // connections whose bytes stand in the event blocks: entries have them in another order, or not all
 }
 
 // NewCapture begins a capture file.
 func NewCapture(to io.Writer, o Options) (*Capture, error) {
-	c := &Capture{Options: o, to: to, flows: make(map[int]*flow), bosh: make(map[int]bool)}
+	c := &Capture{Options: o, to: to, flows: make(map[int]*flow), whole: make(map[int]bool)}
 	w, err := pcapgo.NewNgWriterInterface(to, pcapgo.NgInterface{Name: "xmpplens", LinkType: layers.LinkTypeRaw, TimestampResolution: 9,
 		Comment: "packets made of a recording of what was inside TLS; they were never on a wire"},
 		pcapgo.NgWriterOptions{SectionInfo: pcapgo.NgSectionInfo{Application: o.Tool}})
@@ -57,7 +57,9 @@ func NewCapture(to io.Writer, o Options) (*Capture, error) {
 	}
 	c.w = w
 	if c.exact() {
-		err = c.block(record.AppendHeader(nil, o.Header))
+		h := o.Header
+		h.Segment, h.Offset, h.Carry = 0, 0, 0 // it becomes one file
+		err = c.block(record.AppendHeader(nil, h))
 	}
 	return c, err
 }
@@ -98,12 +100,12 @@ func (c *Capture) Event(ev record.Event) error {
 		return nil
 	}
 	switch {
-	case ev.E == record.EventOpen && ev.Transport == record.TransportBOSH, ev.RID != 0:
-		c.bosh[ev.C] = true
+	case ev.E == record.EventOpen && ev.Transport == record.TransportBOSH, ev.RID != 0, ev.E == record.EventCarry:
+		c.whole[ev.C] = true
 	case ev.E == record.EventClose:
-		delete(c.bosh, ev.C)
+		delete(c.whole, ev.C)
 	}
-	if ev.E == record.EventData && isStream(ev.D) && !c.bosh[ev.C] {
+	if ev.E == record.EventData && isStream(ev.D) && !c.whole[ev.C] {
 		ev.N, ev.Data, ev.HasData = int64(len(ev.Data)), nil, false
 	}
 	c.line = record.AppendLine(c.line[:0], &ev)
@@ -211,7 +213,7 @@ func (c *Capture) frame(e *timeline.Entry) error {
 
 // recorded writes packets with bytes that were received.
 func (c *Capture) recorded(f *flow, conn int, t time.Duration, from int, raw []byte) error {
-	if c.exact() && len(raw) > 0 {
+	if c.exact() && len(raw) > 0 && !c.whole[conn] {
 		c.line = record.AppendLine(c.line[:0], &record.Event{T: t, C: conn, E: eventPackets, D: dirs[from], N: int64(len(raw))})
 		if err := c.block(c.line); err != nil {
 			return err

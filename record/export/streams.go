@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/xmpplens/xmpplens/record"
@@ -369,4 +371,14 @@ func (r *streamsReader) read(k key, n int64) ([]byte, error) {
 	}
 	r.at[k] += n
 	return b, nil
+}
+
+// IsStreamFile reports whether a file has a name that Streams gives.
+func IsStreamFile(file string) bool {
+	number, ok := strings.CutSuffix(file, "-cs.xml")
+	if !ok {
+		number, ok = strings.CutSuffix(file, "-sc.xml")
+	}
+	_, err := strconv.ParseUint(number, 10, 31)
+	return ok && err == nil
 }
