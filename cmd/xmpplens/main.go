@@ -28,6 +28,7 @@ type commandLine struct {
 	Import  importCmd        `cmd:"" help:"Make a readable recording of one whose TLS keys came later."`
 	Demo    demoCmd          `cmd:"" help:"Play a recorded conversation through the real proxy; needs no server."`
 	Check   checkCmd         `cmd:"" help:"Print what is wrong in a recording, for CI."`
+	Diff    diffCmd          `cmd:"" help:"Compare two recordings by meaning: what differs between two servers, or two runs."`
 	Stats   statsCmd         `cmd:"" help:"Counts, rates and latencies of a recording."`
 	XEP     xepCmd           `cmd:"" name:"xep" help:"Which XEP or RFC a namespace belongs to, and the other way round."`
 	Doctor  doctorCmd        `cmd:"" help:"Look at a domain, and tell which way of looking works; or at a client, and tell what to set in it."`
