@@ -56,8 +56,9 @@ api_permissions:
 modules: {mod_admin_extra: {}, mod_bosh: {}, mod_disco: {}, mod_http_api: {}, mod_ping: {}, mod_roster: {versioning: true}, mod_stream_mgmt: {}, mod_offline: {}}
 `, host, pem, ca.File, port, direct, zip, behind, component, host, ComponentSecret, api, secure)
 	})
-	WaitFor(t, e.Addr)
-	WaitFor(t, local(api))
+	for _, addr := range []string{e.Addr, e.Direct, e.Zip, e.Component, e.HTTP, e.HTTPS} {
+		WaitFor(t, addr)
+	}
 	return e
 }
 

@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -52,21 +53,41 @@ func Missing(t testing.TB, what string) {
 }
 
 // Port returns a free port. It is below those that the kernel gives out, so
-// that nobody else gets it meanwhile.
+// that nobody else gets it meanwhile; and no other test does until this one ends.
 func Port(t testing.TB) int {
 	t.Helper()
 	portMu.Lock()
 	defer portMu.Unlock()
 	for range 5000 {
 		nextPort++
+		release, ok := reserve(nextPort)
+		if !ok {
+			continue
+		}
 		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", nextPort))
 		if err == nil {
 			ln.Close()
+			t.Cleanup(release)
 			return nextPort
 		}
+		release()
 	}
 	t.Fatal("no free port")
 	return 0
+}
+
+// reserve keeps a port from the tests of other packages, which run in processes
+// of their own: between the look at a port and the server's own listening it is
+// free. The name of a socket, which goes with its process, stands for it.
+func reserve(port int) (release func(), ok bool) {
+	if runtime.GOOS != "linux" { // only there sockets have names that are no files
+		return func() {}, true
+	}
+	ln, err := net.Listen("unix", fmt.Sprintf("@xmpplens-test-port-%d", port))
+	if err != nil {
+		return nil, false
+	}
+	return func() { ln.Close() }, true
 }
 
 var (
@@ -189,8 +210,12 @@ log = { { levels = { min = "info" }, to = "file", filename = %[9]q } }
 	}
 	cmd := exec.Command(prosody, "-F", "--config", p.config)
 	start(t, cmd, filepath.Join(dir, "log"))
-	WaitFor(t, p.Addr)
-	WaitFor(t, p.Direct)
+	for _, addr := range []string{p.Addr, p.Direct, p.HTTP, p.HTTPS} {
+		WaitFor(t, "127.0.0.1"+addr[strings.LastIndexByte(addr, ':'):])
+	}
+	if slices.ContainsFunc(hosts, func(h string) bool { return strings.HasPrefix(h, "play.") }) {
+		WaitFor(t, p.Component)
+	}
 	return p
 }
 
