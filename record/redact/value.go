@@ -1,0 +1,543 @@
+package redact
+
+import (
+	"encoding/base64"
+	"hash/maphash"
+	"net/netip"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/xmpplens/xmpplens/decode/xep"
+)
+
+// This file replaces values: addresses, names, texts. Each function works in place and keeps the length. In the first
+// pass nothing is replaced: the words of what is private are collected.
+
+// value is a piece of a recording with its characters.
+type value struct {
+	b []byte
+	g []glyph
+}
+
+func (v value) sub(i, j int) value { return value{v.b, v.g[i:j]} }
+
+// text is what the value says, references resolved.
+func (v value) text() string {
+	var b strings.Builder
+	for i := range v.g {
+		if v.g[i].form == broken {
+			b.WriteByte(0xff)
+			continue
+		}
+		b.WriteRune(v.g[i].r)
+	}
+	return b.String()
+}
+
+func (v value) index(r rune) int {
+	for i := range v.g {
+		if v.g[i].r == r {
+			return i
+		}
+	}
+	return -1
+}
+
+func (v value) last(r rune) int {
+	for i := len(v.g) - 1; i >= 0; i-- {
+		if v.g[i].r == r {
+			return i
+		}
+	}
+	return -1
+}
+
+// value cuts b. What it returns is valid until the next call.
+func (r *redactor) value(b []byte, escaped bool) value {
+	r.g = glyphs(b, escaped, r.g[:0])
+	return value{b, r.g}
+}
+
+// words calls f with the runs of letters and digits.
+func (v value) words(f func(w value)) {
+	for i := 0; i < len(v.g); i++ {
+		if !v.g[i].wordy() {
+			continue
+		}
+		j := i + 1
+		for j < len(v.g) && v.g[j].wordy() {
+			j++
+		}
+		f(v.sub(i, j))
+		i = j
+	}
+}
+
+// A word is what identifies somebody: its hash, and whether it is long enough to be looked for wherever it stands.
+type word struct {
+	hash    uint64
+	letters int // that are no digits
+	size    int // runes
+	long    bool
+	known   bool // of the protocol
+}
+
+var hashSeed = maphash.MakeSeed()
+
+// minWord is the length from which a word is looked for where no address stands, in bytes; of digits only minDigits,
+// as a number of less is most often something else. Other scripts say more with fewer letters.
+const (
+	minWord   = 4
+	minOther  = 6
+	minDigits = 7
+)
+
+func (v value) word() word {
+	var w word
+	var buf [64]byte
+	b := buf[:0]
+	ascii := true
+	for i := range v.g {
+		c := unicode.ToLower(v.g[i].r)
+		if c >= utf8.RuneSelf {
+			ascii = false
+		}
+		if !unicode.IsDigit(c) {
+			w.letters++
+		}
+		b = utf8.AppendRune(b, c)
+	}
+	w.size = len(v.g)
+	w.hash = maphash.Bytes(hashSeed, b)
+	switch {
+	case w.letters == 0:
+		w.long = len(b) >= minDigits
+	case ascii:
+		w.long = len(b) >= minWord
+	default:
+		w.long = len(b) >= minOther
+	}
+	w.known = ascii && vocabulary()[string(b)]
+	return w
+}
+
+// learn remembers a word that must not occur in what is written.
+func (r *redactor) learn(w word) {
+	if !w.long || w.known {
+		if w.size > 1 {
+			r.unsearched[w.hash&0xffff] = struct{}{}
+		}
+		return
+	}
+	if _, ok := r.secrets[w.hash]; !ok {
+		if len(r.secrets) >= maxIdentifiers {
+			r.full = true
+			return
+		}
+		r.secrets[w.hash] = struct{}{}
+	}
+}
+
+func (r *redactor) secret(w word) bool {
+	if !w.long || w.known {
+		return false
+	}
+	_, ok := r.secrets[w.hash]
+	return ok
+}
+
+// name replaces a word by its pseudonym.
+func (r *redactor) name(v value) {
+	if r.collecting {
+		r.learn(v.word())
+		return
+	}
+	from, to := v.g[0].at, v.g[len(v.g)-1].at+v.g[len(v.g)-1].n
+	at := v.b[from:to]
+	if p, ok := r.names[string(at)]; ok {
+		copy(at, p)
+		return
+	}
+	before := string(at)
+	r.units(v, "name")
+	if len(r.names) >= maxCached {
+		clear(r.names)
+	}
+	r.names[before] = string(at)
+	r.mapped("name", before, string(at))
+}
+
+// minHex is the length from which hexadecimal digits are taken for such, and not for a word.
+const minHex = 16
+
+// units replaces all characters of v together; hexadecimal digits by others.
+func (r *redactor) units(v value, purpose string) {
+	u := r.u[:0]
+	digits := len(v.g) >= minHex
+	for i := 0; digits && i < len(v.g); i++ {
+		g := &v.g[i]
+		digits = g.form == raw && (g.r < utf8.RuneSelf && isHex(byte(g.r)) || g.r == ':')
+	}
+	for i := range v.g {
+		g := v.g[i]
+		if digits && g.r != ':' {
+			g.form = percent
+		}
+		if x, ok := r.cipher.unitOf(&g, i); ok {
+			u = append(u, x)
+		}
+		if g.form == broken {
+			v.b[g.at] = 0xff
+		}
+	}
+	r.cipher.replace(purpose, u)
+	for i := range u {
+		u[i].put(v.b, &v.g[u[i].glyph])
+	}
+	r.u = u
+}
+
+// plain says which words of a value are replaced.
+type plain uint8
+
+const (
+	secretOnly plain = iota // those that are known to identify somebody
+	notKnown                // all but those of the protocol, and small numbers
+	all
+)
+
+// each replaces the words of v.
+func (r *redactor) each(v value, p plain) {
+	v.words(func(w value) {
+		x := w.word()
+		switch p {
+		case secretOnly:
+			if r.collecting || !r.secret(x) {
+				return
+			}
+		case notKnown:
+			if x.known || x.letters == 0 && x.size < minDigits || x.size == 1 {
+				return
+			}
+		}
+		r.name(w)
+	})
+	for i := range v.g {
+		if v.g[i].form == broken && p != secretOnly && !r.collecting {
+			v.b[v.g[i].at] = 0xff
+		}
+	}
+	if p != secretOnly {
+		r.escapes(v)
+	}
+}
+
+// escapes replaces percent-encoded letters.
+func (r *redactor) escapes(v value) {
+	if r.collecting {
+		return
+	}
+	for i := 0; i < len(v.g); i++ {
+		j := i
+		for j < len(v.g) && (v.g[j].form == percent || v.g[j].form == fixed && v.g[j].r == '%') {
+			j++
+		}
+		if j > i {
+			r.units(v.sub(i, j), "percent")
+			i = j
+		}
+	}
+}
+
+// jid replaces an address: the words of each part, but what a domain tells about the kind of host.
+func (r *redactor) jid(v value) {
+	if at := v.index('/'); at >= 0 {
+		r.each(v.sub(at+1, len(v.g)), all)
+		v = v.sub(0, at)
+	}
+	if at := v.index('@'); at >= 0 {
+		r.each(v.sub(0, at), all)
+		v = v.sub(at+1, len(v.g))
+	}
+	r.host(v)
+}
+
+// host replaces a domain or an IP address, with or without a port.
+func (r *redactor) host(v value) {
+	s := v.text()
+	if publishers[strings.ToLower(s)] || r.ip(v, s) {
+		return
+	}
+	if at := v.last(':'); at > 0 && strings.IndexFunc(s[strings.LastIndexByte(s, ':')+1:], func(c rune) bool { return c < '0' || c > '9' }) < 0 {
+		v = v.sub(0, at)
+		s = v.text()
+		if publishers[strings.ToLower(s)] || r.ip(v, s) {
+			return
+		}
+	}
+	for len(v.g) > 0 {
+		at := v.index('.')
+		if at < 0 {
+			at = len(v.g)
+		}
+		r.label(v.sub(0, at))
+		v = v.sub(min(at+1, len(v.g)), len(v.g))
+	}
+}
+
+// label replaces one part of a domain. One in the ASCII form of IDNA would not be valid any more, and becomes an
+// ordinary one.
+func (r *redactor) label(v value) {
+	s := strings.ToLower(v.text())
+	if labels[s] {
+		return
+	}
+	if strings.HasPrefix(s, "xn--") && !r.collecting && v.g[2].n == 1 && v.g[3].n == 1 {
+		v.b[v.g[2].at], v.b[v.g[3].at] = 'x', 'x'
+	}
+	r.each(v, all)
+}
+
+// url replaces the authority of a URL, the words of its path that are not the protocol's, and what stands behind.
+func (r *redactor) url(v value) {
+	s := v.text()
+	if _, ok := xep.Lookup(s); ok {
+		return
+	}
+	scheme, rest, ok := strings.Cut(s, "://")
+	if !ok {
+		scheme, rest, ok = strings.Cut(s, ":")
+		at := v.index(':')
+		if !ok || strings.ContainsAny(scheme, "/?#@. ") {
+			r.path(v)
+			return
+		}
+		v = v.sub(at+1, len(v.g))
+		switch strings.ToLower(scheme) {
+		case "xmpp", "mailto":
+			q := v.index('?')
+			if q < 0 {
+				q = len(v.g)
+			}
+			r.jid(v.sub(0, q))
+			r.each(v.sub(q, len(v.g)), notKnown)
+		case "urn":
+			r.each(v, notKnown)
+		default:
+			r.each(v, all)
+		}
+		return
+	}
+	_ = rest
+	v = v.sub(v.index(':')+3, len(v.g))
+	end := len(v.g)
+	for _, c := range "/?#" {
+		if i := v.index(c); i >= 0 {
+			end = min(end, i)
+		}
+	}
+	host := v.sub(0, end)
+	if at := host.last('@'); at >= 0 {
+		r.each(host.sub(0, at), all)
+		host = host.sub(at+1, len(host.g))
+	}
+	r.host(host)
+	path := v.sub(end, len(v.g))
+	if publishers[strings.ToLower(host.text())] {
+		r.each(path, secretOnly)
+		return
+	}
+	r.path(path)
+}
+
+func (r *redactor) path(v value) {
+	end := len(v.g)
+	for _, c := range "?#" {
+		if i := v.index(c); i >= 0 {
+			end = min(end, i)
+		}
+	}
+	for p := v.sub(0, end); len(p.g) > 0; {
+		at := p.index('/')
+		if at < 0 {
+			at = len(p.g)
+		}
+		r.scan(p.sub(0, at), notKnown, false)
+		p = p.sub(min(at+1, len(p.g)), len(p.g))
+	}
+	r.scan(v.sub(end, len(v.g)), all, false)
+}
+
+func delimits(c rune) bool {
+	switch c {
+	case ' ', '\t', '\n', '\r', '(', ')', ',', ';', '<', '>', '{', '}', '[', ']', '|', '"', '\'', '=', '&', '“', '”', '„', '‘', '’', 0:
+		return true
+	}
+	return false
+}
+
+// scan replaces what stands among other words: addresses of all kinds wherever they are, of the rest what p says;
+// dotted tells that names with dots are domains.
+func (r *redactor) scan(v value, p plain, dotted bool) {
+	v.tokens(func(t value) { r.token(t, p, dotted) })
+}
+
+// tokens calls f with what stands between delimiters.
+func (v value) tokens(f func(t value)) {
+	for i := 0; i < len(v.g); i++ {
+		if delimits(v.g[i].r) {
+			continue
+		}
+		j := i + 1
+		for j < len(v.g) && !delimits(v.g[j].r) {
+			j++
+		}
+		f(v.sub(i, j))
+		i = j
+	}
+}
+
+// maxToken bounds what is looked at as one address, in characters. An address has at most 3071 bytes (RFC 7622 §3.1).
+const maxToken = 4096
+
+func (r *redactor) token(v value, p plain, dotted bool) {
+	if len(v.g) > maxToken {
+		r.each(v, p)
+		return
+	}
+	for n := len(v.g); n > 0 && strings.ContainsRune(".:!?", v.g[n-1].r) && v.g[n-1].form == raw; n-- {
+		v = v.sub(0, n-1)
+	}
+	s := v.text()
+	at := strings.IndexByte(s, '@')
+	switch {
+	case s == "":
+	case r.ipPort(v, s):
+	case strings.Contains(s, "://"), strings.HasPrefix(s, "xmpp:"), strings.HasPrefix(s, "mailto:"):
+		if p == secretOnly && known(s) {
+			r.each(v, p)
+			return
+		}
+		r.url(v)
+	case at > 0 && at < len(s)-1:
+		r.jid(v)
+	case dotted && isDomain(s):
+		r.host(v)
+	case p == secretOnly && !r.collecting && r.hides(s):
+		r.each(v, all)
+	case p == notKnown && harmless(s):
+		r.each(v, secretOnly)
+	default:
+		r.each(v, p)
+	}
+}
+
+// known reports whether a URL is a namespace.
+func known(s string) bool {
+	if _, ok := xep.Lookup(s); ok {
+		return true
+	}
+	_, rest, _ := strings.Cut(s, "://")
+	end := strings.IndexAny(rest, "/?#")
+	if end < 0 {
+		end = len(rest)
+	}
+	return publishers[strings.ToLower(rest[:end])]
+}
+
+// isDomain reports whether s looks like a domain: two labels or more, the last of letters.
+func isDomain(s string) bool {
+	if host, port, ok := strings.Cut(s, ":"); ok && port != "" && strings.Trim(port, "0123456789") == "" {
+		s = host
+	}
+	dot := strings.LastIndexByte(s, '.')
+	if dot < 1 || len(s)-dot < 3 {
+		return false
+	}
+	if _, ok := xep.Lookup(s); ok {
+		return false
+	}
+	for i, c := range s {
+		if c != '-' && c != '.' && !unicode.IsLetter(c) && (!unicode.IsDigit(c) || i > dot) {
+			return false
+		}
+	}
+	return true
+}
+
+// encodings are the forms of base64 in which something can stand.
+var encodings = []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding}
+
+const minEncoded = 8
+
+// hides reports whether s is base64 of something that holds a secret.
+func (r *redactor) hides(s string) bool {
+	if len(s) < minEncoded || strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_") != "" {
+		return false
+	}
+	found := false
+	for _, e := range encodings {
+		b, err := e.DecodeString(s)
+		if err != nil {
+			continue
+		}
+		value{b, glyphs(b, false, nil)}.words(func(w value) { found = found || r.secret(w.word()) })
+	}
+	return found
+}
+
+// ipPort replaces an IP address, perhaps with its port.
+func (r *redactor) ipPort(v value, s string) bool {
+	if r.ip(v, s) {
+		return true
+	}
+	at := strings.LastIndexByte(s, ':')
+	if at <= 0 || strings.Count(s, ":") != 1 {
+		return false
+	}
+	return r.ip(v.sub(0, v.last(':')), s[:at])
+}
+
+// ip replaces an IP address and reports whether it is one. What has the same beginning keeps having it; loopback
+// addresses, and the beginnings of private networks, stay.
+func (r *redactor) ip(v value, s string) bool {
+	if len(s) < 2 || len(s) > 60 || s[0] != ':' && !isHex(s[0]) && s[0] != '[' {
+		return false
+	}
+	if s[0] == '[' && s[len(s)-1] == ']' {
+		v, s = v.sub(1, len(v.g)-1), s[1:len(s)-1]
+	}
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return false
+	}
+	if a.IsLoopback() || a.IsUnspecified() || a.Unmap().IsLoopback() {
+		return true
+	}
+	if r.collecting {
+		if len(r.ips) < maxIdentifiers {
+			r.ips[a.WithZone("")] = struct{}{}
+		} else {
+			r.full = true
+		}
+		return true
+	}
+	before := s
+	if a.Is4() {
+		r.ip4(v, a)
+	} else {
+		r.ip6(v, a, s)
+	}
+	r.mapped("ip", before, v.current())
+	return true
+}
+
+// current is the value as it stands now.
+func (v value) current() string {
+	if len(v.g) == 0 {
+		return ""
+	}
+	last := v.g[len(v.g)-1]
+	return string(v.b[v.g[0].at : last.at+last.n])
+}
