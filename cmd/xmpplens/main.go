@@ -27,6 +27,7 @@ type commandLine struct {
 	Export  exportCmd        `cmd:"" help:"Write a recording for other programs: stream files, JSON Lines, text, Wireshark."`
 	Import  importCmd        `cmd:"" help:"Make a readable recording of one whose TLS keys came later."`
 	Demo    demoCmd          `cmd:"" help:"Play a recorded conversation through the real proxy; needs no server."`
+	Redact  redactCmd        `cmd:"" help:"Make a recording that can be shared: names, texts and secrets replaced."`
 	Check   checkCmd         `cmd:"" help:"Print what is wrong in a recording, for CI."`
 	Diff    diffCmd          `cmd:"" help:"Compare two recordings by meaning: what differs between two servers, or two runs."`
 	Stats   statsCmd         `cmd:"" help:"Counts, rates and latencies of a recording."`
