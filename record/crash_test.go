@@ -448,3 +448,44 @@ func TestFlippedByteInPlain(t *testing.T) {
 		t.Error("nothing was broken")
 	}
 }
+
+// The next file cannot be begun: the recording goes on in the open one, says so,
+// and tries again.
+func TestRotationFails(t *testing.T) {
+	for _, c := range []struct {
+		path, obstacle string
+		o              Options
+	}{
+		{"s.jsonl", "s.0002.jsonl", Options{RotateSize: 100 << 10}},
+		{"s.jsonl.zst", "s.jsonl.1", Options{Segment: 100 << 10}},
+	} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, c.path)
+		var warned []error
+		c.o.Warn = func(err error) { warned = append(warned, err) }
+		l, err := Create(path, c.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		obstacle := filepath.Join(dir, c.obstacle, "x")
+		if err := os.MkdirAll(obstacle, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		fillLog(t, l, 0, 1000)
+		if len(warned) == 0 || len(warned) > 10 || !strings.Contains(warned[0].Error(), "the recording goes on in") {
+			t.Errorf("%s: warned of %v", c.path, warned)
+		}
+		if c.path == "s.jsonl" {
+			wantNumbers(t, filepath.Join(dir, "s.0001.jsonl"), 0, 1000)
+		}
+		os.RemoveAll(filepath.Dir(obstacle))
+		fillLog(t, l, 1000, 3000)
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		wantNumbers(t, path, 0, 3000)
+		if got := files(t, dir); c.path == "s.jsonl" && !strings.Contains(got, "s.0002.jsonl") || c.path != "s.jsonl" && got != "s.jsonl.zst" {
+			t.Errorf("files: %s", got)
+		}
+	}
+}

@@ -22,7 +22,7 @@ type Options struct {
 	Keep        int            // closed files that are kept; 0 = all
 	Ring        int64          // bytes on disk (more only when one event is longer); what is older goes, and Log.Keep keeps the rest; 0 = no ring
 	Carry       func() Carrier // nil = what is open at the beginning of the oldest segment is not known
-	Warn        func(error)    // is told what went wrong in the background; nil = nobody
+	Warn        func(error)    // is told what went wrong in the background, and must not call the Log; nil = nobody
 }
 
 // A Log is a recording that is being written. It is safe for concurrent use.
