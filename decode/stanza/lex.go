@@ -81,19 +81,19 @@ func pieces(raw []byte) iter.Seq[piece] {
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
+// endsName are the bytes that end a name in a tag.
+var endsName = [256]bool{' ': true, '\t': true, '\n': true, '\r': true, '>': true, '/': true, '=': true, '<': true, '\'': true, '"': true}
+
 // tagPieces cuts the inside of a tag, up to behind its >.
 func tagPieces(raw []byte, i *int, give func(pieceKind, int) bool) bool {
-	run := func(stop func(byte) bool) int {
+	name := func() int {
 		j := *i
-		for j < len(raw) && !stop(raw[j]) {
+		for j < len(raw) && !endsName[raw[j]] {
 			j++
 		}
 		return j
 	}
-	nameEnd := func(c byte) bool {
-		return isBlank(c) || c == '>' || c == '/' || c == '=' || c == '<' || c == '\'' || c == '"'
-	}
-	if !give(pName, run(nameEnd)) {
+	if !give(pName, name()) {
 		return false
 	}
 	for *i < len(raw) {
@@ -101,7 +101,11 @@ func tagPieces(raw []byte, i *int, give func(pieceKind, int) bool) bool {
 		var ok bool
 		switch {
 		case isBlank(c):
-			ok = give(pBlank, run(func(c byte) bool { return !isBlank(c) }))
+			end := *i + 1
+			for end < len(raw) && isBlank(raw[end]) {
+				end++
+			}
+			ok = give(pBlank, end)
 		case c == '>':
 			return give(pClose, *i+1)
 		case c == '/' && *i+1 < len(raw) && raw[*i+1] == '>':
@@ -119,7 +123,7 @@ func tagPieces(raw []byte, i *int, give func(pieceKind, int) bool) bool {
 		case c == '/':
 			ok = give(pBroken, *i+1)
 		default:
-			ok = give(pAttr, run(nameEnd))
+			ok = give(pAttr, name())
 		}
 		if !ok {
 			return false
@@ -133,7 +137,7 @@ func tagPieces(raw []byte, i *int, give func(pieceKind, int) bool) bool {
 // through it.
 func unescape(b []byte) string {
 	if bytes.IndexByte(b, '&') < 0 {
-		return string(b)
+		return word(b)
 	}
 	var out strings.Builder
 	for len(b) > 0 {

@@ -61,8 +61,14 @@ type Error struct {
 
 // Parse says what a frame means. It never fails: of a frame that cannot be
 // read it tells the kind.
-func Parse(f decode.Frame) Stanza {
-	s := Stanza{Kind: kindOf(f), Name: string(f.Name), NS: string(f.NS)}
+func Parse(f decode.Frame) Stanza { return parse(f, true) }
+
+// ParseFields is Parse without the Summary of an element, which takes a third of
+// the time and is for readers.
+func ParseFields(f decode.Frame) Stanza { return parse(f, false) }
+
+func parse(f decode.Frame, words bool) Stanza {
+	s := Stanza{Kind: kindOf(f), Name: word(f.Name), NS: word(f.NS)}
 	switch f.Kind {
 	case decode.Header:
 		if !s.body(f) {
@@ -80,6 +86,9 @@ func Parse(f decode.Frame) Stanza {
 		}
 		s.root = root
 		s.read(root)
+		if !words {
+			break
+		}
 		s.Summary = s.words(root)
 		if f.Part == decode.First {
 			s.Summary += fmt.Sprintf(" (the first %d bytes of a large element)", len(f.Raw))
@@ -177,6 +186,9 @@ func (s *Stanza) read(root *Node) {
 			}
 		}
 		return
+	}
+	if n := len(root.Children); n > 0 {
+		s.Payloads = make([]Payload, 0, min(n, maxPayloads))
 	}
 	for _, c := range root.Children {
 		s.payload(c)

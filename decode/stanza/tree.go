@@ -1,6 +1,7 @@
 package stanza
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 
@@ -19,9 +20,14 @@ type Node struct {
 	Start, End, InnerStart, InnerEnd int
 
 	texts []piece // its own character data, as spans
-	decls map[string]string
+	decls []decl
+	many  map[string]string // the same, when they are more than few
 	up    *Node
+	text  [1]piece // room for texts: there is seldom more than one
 }
+
+// decl is a namespace declaration.
+type decl struct{ prefix, uri string }
 
 // An Attr is an attribute with its value's span, without quotes.
 type Attr struct {
@@ -70,7 +76,9 @@ func Tree(f decode.Frame) (*Node, error) {
 	var root, at *Node
 	var closing, skip bool
 	nodes := 0
-	attr := ""
+	var attr []byte
+	var room []Node // nodes and attributes are allocated some at a time
+	var attrs []Attr
 	for p := range pieces(f.Raw) {
 		text := f.Raw[p.start:p.end]
 		switch p.kind {
@@ -86,7 +94,17 @@ func Tree(f decode.Frame) (*Node, error) {
 				skip = true
 				break
 			}
-			n := &Node{Start: p.start, End: len(f.Raw), InnerEnd: len(f.Raw), up: at}
+			if len(room) == 0 {
+				room = make([]Node, min(max(4, nodes), 64))
+			}
+			n := &room[0]
+			room = room[1:]
+			*n = Node{Start: p.start, End: len(f.Raw), InnerEnd: len(f.Raw), up: at}
+			n.texts = n.text[:0]
+			if len(attrs) == 0 {
+				attrs = make([]Attr, 8)
+			}
+			n.Attrs = attrs[:0]
 			if at != nil {
 				at.Children = append(at.Children, n)
 			} else {
@@ -95,10 +113,10 @@ func Tree(f decode.Frame) (*Node, error) {
 			at = n
 		case pName:
 			if at != nil && !closing {
-				at.Prefix, at.Name = split(string(text))
+				at.Prefix, at.Name = split(text)
 			}
 		case pAttr:
-			attr = string(text)
+			attr = text
 		case pValue:
 			if at == nil || closing {
 				continue
@@ -108,14 +126,11 @@ func Tree(f decode.Frame) (*Node, error) {
 				end--
 			}
 			v := unescape(f.Raw[p.start+1 : max(end, p.start+1)])
-			switch prefix, ok := strings.CutPrefix(attr, "xmlns"); {
-			case ok && (prefix == "" || prefix[0] == ':'):
-				if at.decls == nil {
-					at.decls = make(map[string]string)
-				}
-				at.decls[strings.TrimPrefix(prefix, ":")] = v
+			switch prefix, ok := bytes.CutPrefix(attr, []byte("xmlns")); {
+			case ok && (len(prefix) == 0 || prefix[0] == ':'):
+				at.declare(word(bytes.TrimPrefix(prefix, []byte(":"))), v)
 			default:
-				at.Attrs = append(at.Attrs, Attr{attr, v, p.start + 1, end})
+				at.Attrs = append(at.Attrs, Attr{word(attr), v, p.start + 1, end})
 			}
 		case pClose:
 			if at == nil {
@@ -124,12 +139,14 @@ func Tree(f decode.Frame) (*Node, error) {
 			if !closing {
 				at.NS = at.lookup(at.Prefix, f.Stream)
 				at.InnerStart = p.end
+				attrs = at.ownAttrs(attrs)
 			}
 			if closing || len(text) == 2 {
 				at.End = p.end
 				if !closing {
 					at.InnerEnd = p.end
 				}
+				at.fillText(f.Raw)
 				at = at.up
 			}
 			closing = false
@@ -145,45 +162,90 @@ func Tree(f decode.Frame) (*Node, error) {
 	if root == nil || root.Name == "" {
 		return nil, errNoElement
 	}
-	for n := at; n != nil; n = n.up { // cut short inside a tag
+	for n := at; n != nil; n = n.up { // cut short
 		if n.NS == "" {
 			n.NS = n.lookup(n.Prefix, f.Stream)
 		}
+		n.ownAttrs(nil)
+		n.fillText(f.Raw)
 	}
-	fillText(root, f.Raw)
 	return root, nil
 }
 
-// fillText joins each element's own character data.
-func fillText(root *Node, raw []byte) {
-	todo := []*Node{root}
-	for len(todo) > 0 {
-		n := todo[len(todo)-1]
-		todo = append(todo[:len(todo)-1], n.Children...)
-		var b strings.Builder
-		for _, p := range n.texts {
-			t := raw[p.start:p.end]
-			if p.kind == pCDATA {
-				s := strings.TrimPrefix(string(t), "<![CDATA[")
-				b.WriteString(strings.TrimSuffix(s, "]]>"))
-			} else {
-				b.WriteString(unescape(t))
-			}
+// ownAttrs ends the attributes of a node, which were put into room, and returns
+// what is left of it.
+func (n *Node) ownAttrs(room []Attr) []Attr {
+	k := len(n.Attrs)
+	if k == 0 {
+		n.Attrs = nil
+		return room
+	}
+	n.Attrs = n.Attrs[:k:k]
+	if len(room) >= k && &room[0] == &n.Attrs[0] {
+		return room[k:]
+	}
+	return room
+}
+
+// few is how many declarations are looked through. A hostile tag has ten
+// thousands of them.
+const few = 8
+
+func (n *Node) declare(prefix, uri string) {
+	n.decls = append(n.decls, decl{prefix, uri})
+	switch {
+	case n.many != nil:
+		n.many[prefix] = uri
+	case len(n.decls) > few:
+		n.many = make(map[string]string)
+		for _, d := range n.decls {
+			n.many[d.prefix] = d.uri
 		}
-		n.Text = b.String()
 	}
 }
 
-func split(q string) (prefix, name string) {
-	if p, n, ok := strings.Cut(q, ":"); ok {
-		return p, n
+func (n *Node) declared(prefix string) (uri string, ok bool) {
+	if n.many != nil {
+		uri, ok = n.many[prefix]
+		return uri, ok
 	}
-	return "", q
+	for i := len(n.decls) - 1; i >= 0; i-- {
+		if n.decls[i].prefix == prefix {
+			return n.decls[i].uri, true
+		}
+	}
+	return "", false
+}
+
+// fillText joins the element's own character data.
+func (n *Node) fillText(raw []byte) {
+	if len(n.texts) == 1 && n.texts[0].kind == pText {
+		n.Text = unescape(raw[n.texts[0].start:n.texts[0].end])
+		return
+	}
+	var b strings.Builder
+	for _, p := range n.texts {
+		t := raw[p.start:p.end]
+		if p.kind == pCDATA {
+			s := strings.TrimPrefix(string(t), "<![CDATA[")
+			b.WriteString(strings.TrimSuffix(s, "]]>"))
+		} else {
+			b.WriteString(unescape(t))
+		}
+	}
+	n.Text = b.String()
+}
+
+func split(q []byte) (prefix, name string) {
+	if p, n, ok := bytes.Cut(q, []byte(":")); ok {
+		return word(p), word(n)
+	}
+	return "", word(q)
 }
 
 func (n *Node) lookup(prefix string, s *decode.Stream) string {
 	for at := n; at != nil; at = at.up {
-		if uri, ok := at.decls[prefix]; ok {
+		if uri, ok := at.declared(prefix); ok {
 			return uri
 		}
 	}

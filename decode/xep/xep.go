@@ -2,8 +2,11 @@
 package xep
 
 import (
+	"iter"
+	"maps"
 	"slices"
 	"strings"
+	"sync"
 )
 
 //go:generate go run generate.go
@@ -50,13 +53,22 @@ func Lookup(ns string) (Spec, bool) {
 	return family(exact(ns[:at]))
 }
 
-func exact(ns string) (Spec, bool) {
-	i, ok := slices.BinarySearchFunc(table[:], ns, func(e entry, ns string) int { return strings.Compare(e.ns, ns) })
-	if !ok {
-		return Spec{}, false
+// byNS has the table for look-ups, which each payload of each stanza needs.
+var byNS = sync.OnceValue(func() map[string]Spec {
+	m := make(map[string]Spec, len(table))
+	for i := range table {
+		m[table[i].ns] = table[i].spec
 	}
-	return table[i].spec, true
+	return m
+})
+
+func exact(ns string) (Spec, bool) {
+	s, ok := byNS()[ns]
+	return s, ok
 }
+
+// All yields all namespaces that are known.
+func All() iter.Seq[string] { return maps.Keys(byNS()) }
 
 // Family returns a namespace without its version: urn:xmpp:sm for urn:xmpp:sm:3.
 func Family(ns string) string {
