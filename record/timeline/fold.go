@@ -24,6 +24,7 @@ type Folder struct {
 	// index, which reads a recording for the places of its entries first.
 	lean bool
 	one  Entry
+	mute bool // no summaries: for the index, which makes entries anew
 }
 
 // conn is one connection while it is open.
@@ -331,7 +332,11 @@ func (f *Folder) mean(e *Entry) {
 	if f.lean {
 		return
 	}
-	e.Stanza = stanza.Parse(e.Frame)
+	if f.mute {
+		e.Stanza = stanza.ParseFields(e.Frame)
+	} else {
+		e.Stanza = stanza.Parse(e.Frame)
+	}
 	e.Kind = e.Stanza.Kind
 }
 

@@ -23,10 +23,11 @@ import (
 // It keeps some twenty bytes an entry, and more of those that were changed, are
 // broken or came in parts.
 type Index struct {
-	r    *record.Reader // of Run
-	look sync.Mutex     // guards at and last
-	at   *record.Reader // of Entries
-	last looked
+	r     *record.Reader // of Run
+	look  sync.Mutex     // guards at, last and again
+	at    *record.Reader // of Entries
+	last  looked
+	again reframer
 
 	mu       sync.Mutex
 	list     places
@@ -129,7 +130,7 @@ func (x *Index) survey(ctx context.Context) error {
 // learn folds the recording. Where it comes behind what was surveyed it adds
 // entries itself.
 func (x *Index) learn(ctx context.Context) error {
-	var fold Folder
+	fold := Folder{mute: true}
 	emit := func(e *Entry) {
 		x.mu.Lock()
 		defer x.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -143,4 +144,44 @@ func heap() int64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
+}
+
+// BenchmarkEntries reads entries as a viewer does: one at random, and windows one
+// after another, as a filter does.
+func BenchmarkEntries(b *testing.B) {
+	x := index(b, generated(b, recordtest.Options{Size: *recordingSize << 20}))
+	if err := x.survey(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	n := x.Status().Len
+	b.Run("random", func(b *testing.B) {
+		rnd := rand.New(rand.NewPCG(1, 1))
+		var took []time.Duration
+		for b.Loop() {
+			began := time.Now()
+			if _, err := x.Entries(1+rnd.IntN(n), 1); err != nil {
+				b.Fatal(err)
+			}
+			took = append(took, time.Since(began))
+		}
+		slices.Sort(took)
+		b.ReportMetric(float64(took[len(took)/2].Microseconds()), "µs-p50")
+		b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "µs-p99")
+	})
+	b.Run("windows", func(b *testing.B) {
+		at, bytes := 1, 0
+		for b.Loop() {
+			es, err := x.Entries(at, 200)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for _, e := range es {
+				bytes += len(e.Frame.Raw)
+			}
+			if at += 200; at > n {
+				at = 1
+			}
+		}
+		b.ReportMetric(float64(bytes)/b.Elapsed().Seconds()/1e6, "MB/s")
+	})
 }

@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,14 @@ import (
 type looked struct {
 	ev  record.Event
 	pos int64 // 0 = none
+}
+
+// reframer makes frames from their bytes again. Most are of a stream whose header
+// it has read for the one before.
+type reframer struct {
+	header []byte
+	dec    *decode.Decoder // in that stream, between two frames; nil = none
+	raw    []byte          // reused
 }
 
 // lookup is an entry on the way from the index to its reader.
@@ -127,21 +136,19 @@ func (x *Index) fill(l *lookup) error {
 			e.By, e.Why = ev.By, ev.Why
 		}
 	default:
-		raw, err := x.received(l, ev)
-		if err != nil {
+		if x.again.raw, err = x.received(l, ev, x.again.raw[:0]); err != nil {
 			return err
 		}
-		l.refresh(raw)
+		x.again.frame(l)
 	}
 	e.Stanza = stanza.Parse(e.Frame)
 	e.Kind = e.Stanza.Kind
 	return nil
 }
 
-// received collects the bytes of a frame; ev is the event that it begins in.
-func (x *Index) received(l *lookup, ev record.Event) (raw []byte, err error) {
+// received collects the bytes of a frame in raw; ev is the event that it begins in.
+func (x *Index) received(l *lookup, ev record.Event, raw []byte) ([]byte, error) {
 	p := &l.p
-	raw = make([]byte, 0, p.size)
 	skip, rid := int(p.skip), ev.RID
 	for piece := 1; ; piece++ {
 		if data := received(ev); data != nil && ev.C == p.conn && ev.D == l.e.Dir && ev.RID == rid {
@@ -149,6 +156,7 @@ func (x *Index) received(l *lookup, ev record.Event) (raw []byte, err error) {
 			skip = 0
 			raw = append(raw, b[:min(len(b), p.size-len(raw))]...)
 		}
+		var err error
 		switch {
 		case len(raw) == p.size:
 			return raw, nil
@@ -158,7 +166,7 @@ func (x *Index) received(l *lookup, ev record.Event) (raw []byte, err error) {
 			ev, err = x.next()
 		}
 		if err != nil {
-			return nil, err
+			return raw, err
 		}
 	}
 }
@@ -193,27 +201,43 @@ func (x *Index) next() (record.Event, error) {
 	}
 }
 
-// refresh makes the frame from its bytes again.
-func (l *lookup) refresh(raw []byte) {
+// maxReused bounds the buffer that is kept for the next frame, in bytes.
+const maxReused = 1 << 20
+
+// frame makes the frame of an entry from its bytes, which are in raw.
+func (r *reframer) frame(l *lookup) {
 	e, k := l.e, decode.Kind(l.p.kind)
+	if cap(r.raw) > maxReused {
+		defer func() { r.raw = nil }()
+	}
 	if l.o != nil && l.o.frame != nil {
 		e.Frame = *l.o.frame
-		e.Frame.Raw = raw
+		e.Frame.Raw = bytes.Clone(r.raw)
 		return
 	}
-	e.Frame = decode.Frame{Kind: k, Raw: raw, Offset: e.Offset}
-	dec := &decode.Decoder{BOSH: true}
+	var dec *decode.Decoder
 	switch k {
 	case decode.Header:
+		dec = &decode.Decoder{BOSH: true}
 	case decode.Element, decode.End:
-		dec = inStream(l.header)
+		if dec = r.dec; dec == nil || !bytes.Equal(r.header, l.header) || (r.header == nil) != (l.header == nil) {
+			dec = inStream(l.header)
+		}
+		r.dec = nil
 	default:
+		e.Frame = decode.Frame{Kind: k, Raw: bytes.Clone(r.raw), Offset: e.Offset}
 		return
 	}
-	dec.Write(raw)
-	if fr, ok := dec.Next(); ok && fr.Kind == k {
-		fr.Offset = e.Offset
-		e.Frame = fr
+	dec.Write(r.raw)
+	fr, ok := dec.Next()
+	if !ok || fr.Kind != k {
+		e.Frame = decode.Frame{Kind: k, Raw: bytes.Clone(r.raw), Offset: e.Offset}
+		return
+	}
+	fr.Offset = e.Offset
+	e.Frame = cloneFrame(fr)
+	if _, more := dec.Next(); k == decode.Element && !more && dec.AtBoundary() {
+		r.dec, r.header = dec, l.header
 	}
 }
 
