@@ -108,14 +108,12 @@ func (c *importCmd) recording(s *streams) error {
 	}
 	for out.Err() == nil {
 		ev, err := r.Next(ctx)
-		var torn *record.TornError
-		var line *record.LineError
 		switch {
 		case err == nil:
 			d.Before(ev, add)
 			add(ev)
 			d.Behind(ev, add)
-		case errors.As(err, &torn), errors.As(err, &line):
+		case record.IsDamage(err):
 			s.say("xmpplens: %v", err)
 		case errors.Is(err, io.EOF):
 			d.Finish(add)
