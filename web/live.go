@@ -214,9 +214,11 @@ var inverse = map[string]string{
 	track.Marks: "marked by", track.Corrects: "corrected by", track.Replies: "reply in", track.Reacts: "reaction in", track.Refuses: "refused by", track.Login: "goes on in",
 }
 
-func (s *Server) entry(n int) details {
-	d := details{Op: "entry", Known: s.Source.Status().Known, Later: []track.Relation{}}
-	entries, err := s.Source.Entries(n, 1)
+func (s *Server) entry(n int) details { return s.entryOf(s.Source, n) }
+
+func (s *Server) entryOf(source Source, n int) details {
+	d := details{Op: "entry", Known: source.Status().Known, Later: []track.Relation{}}
+	entries, err := source.Entries(n, 1)
 	if err == nil && len(entries) == 0 {
 		err = errors.New("there is no such entry")
 	}
@@ -226,7 +228,7 @@ func (s *Server) entry(n int) details {
 		return d
 	}
 	e := entries[0]
-	d.Details = e.Details(timeline.DetailsOptions{Start: s.Source.Start(), Secrets: s.Secrets, Most: maxShown})
+	d.Details = e.Details(timeline.DetailsOptions{Start: source.Start(), Secrets: s.Secrets, Most: maxShown})
 	for _, r := range e.Later {
 		d.Later = append(d.Later, track.Relation{Kind: inverse[r.Kind], N: r.N})
 	}

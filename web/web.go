@@ -49,6 +49,7 @@ type Server struct {
 	Title   string                           // what is watched, or the file's name
 	Secrets bool                             // show them; they are masked otherwise
 	Say     func(format string, args ...any) // told about viewers that were cut off; may be nil
+	Diff    *SideBySide                      // show two recordings side by side, and Source on a page of its own; may be nil
 
 	once     sync.Once
 	token    string
@@ -108,6 +109,11 @@ func (s *Server) handler(ctx context.Context, addr net.Addr) http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(filter.Names())
 	})
+	home := "/"
+	if s.Diff != nil {
+		home = "/diff.html"
+		s.sideBySide(mux)
+	}
 	mux.HandleFunc("GET /live", func(w http.ResponseWriter, r *http.Request) { s.live(ctx, w, r) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -131,7 +137,7 @@ func (s *Server) handler(ctx context.Context, addr net.Addr) http.Handler {
 				return
 			}
 			http.SetCookie(w, &http.Cookie{Name: cookie, Value: t, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
-			http.Redirect(w, r, "/", http.StatusSeeOther)
+			http.Redirect(w, r, home, http.StatusSeeOther)
 			return
 		}
 		c, err := r.Cookie(cookie)

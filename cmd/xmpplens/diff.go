@@ -14,6 +14,7 @@ import (
 
 	"github.com/xmpplens/xmpplens/record"
 	"github.com/xmpplens/xmpplens/record/diff"
+	"github.com/xmpplens/xmpplens/record/timeline"
 )
 
 type diffCmd struct {
@@ -26,6 +27,7 @@ type diffCmd struct {
 	Filter string   `short:"f" placeholder:"EXPR" help:"Only entries that match."`
 	Slower float64  `default:"3" placeholder:"FACTOR" help:"An answer that takes this many times longer (${default}), and 200 ms more, is a difference; 0 compares no times."`
 	Ignore []string `placeholder:"LIST" help:"What is no difference: classes (login, connection, error, finding, feature, missing, extra, different, order, slower), phases (tls, sasl, …), attributes (@ver), namespaces of payloads."`
+	Web    string   `placeholder:"ADDR" help:"Show both side by side in the viewer at this address (127.0.0.1:5299; port 0 takes a free one) instead of printing."`
 	Quiet  bool     `short:"q" help:"Print nothing; the exit code says it."`
 }
 
@@ -33,6 +35,7 @@ func (diffCmd) Examples() string {
 	return `  xmpplens diff works.jsonl fails.jsonl                 exit code 3 when something differs
   xmpplens diff --conn-a=2 --conn-b=1 a.jsonl b.jsonl   one connection of each
   xmpplens diff --ignore=features,slower,@ver,jabber:iq:version a.jsonl b.jsonl
+  xmpplens diff --web=127.0.0.1:5299 a.jsonl b.jsonl    side by side in the browser
   xmpplens diff --format=json a.jsonl b.jsonl | jq -r '.differences[] | [.sign, .class, .what] | @tsv'`
 }
 
@@ -59,12 +62,15 @@ func (c *diffCmd) Run(s *streams) error {
 	if err != nil {
 		return err
 	}
-	a, err := record.Open(c.A)
+	if c.Web != "" {
+		return sideBySide(s, c.A, c.B, c.Web, false, o)
+	}
+	a, err := timeline.Open(c.A)
 	if err != nil {
 		return err
 	}
 	defer a.Close()
-	b, err := record.Open(c.B)
+	b, err := timeline.Open(c.B)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,10 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	neturl "net/url"
 	"os"
 	"strings"
 	"testing"
@@ -117,5 +121,50 @@ func TestDiffOfServers(t *testing.T) {
 	}
 	if first := strings.Index(text, "fails only in B"); first < 0 || strings.Count(text[:first], "\n") > 20 {
 		t.Error("the failures are not on the first screen")
+	}
+}
+
+// Both ways to the viewer show both recordings.
+func TestDiffInTheViewer(t *testing.T) {
+	const demo, bad = "../../testdata/recordings/demo.jsonl", "../../testdata/recordings/bad.jsonl"
+	for _, args := range [][]string{{"web", demo, "--diff", bad, "--web=127.0.0.1:0"}, {"diff", demo, bad, "--web=127.0.0.1:0"}} {
+		p := &program{t: t, done: make(chan error, 1), cmd: xmpplens(t, args...)}
+		p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
+		if err := p.cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		go func() { p.done <- p.cmd.Wait() }() // ends with the process
+		t.Cleanup(func() { p.cmd.Process.Kill() })
+		p.says("viewer http://")
+		_, url, _ := strings.Cut(p.err.String(), "viewer ")
+		url, _, _ = strings.Cut(url, " ")
+		jar, err := cookiejar.New(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		client := &http.Client{Jar: jar}
+		resp, err := client.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if !strings.HasSuffix(resp.Request.URL.Path, "/diff.html") || !strings.Contains(string(page), "diff.js") {
+			t.Errorf("%s: %s", resp.Request.URL, page)
+		}
+		for path, want := range map[string]string{"diff": `"verdict":"`, "diff/rows?from=1&count=20": `"sign":"`, "diff/entry?at=1": `"difference":{"class":"`} {
+			resp, err := client.Get(resp.Request.URL.ResolveReference(&neturl.URL{Path: "/"}).String() + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, _ := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if !strings.Contains(string(text), want) {
+				t.Errorf("%s: %s %.300s", path, resp.Status, text)
+			}
+		}
+		if code := p.stop(); code != 0 {
+			t.Errorf("%v: exit code %d", args, code)
+		}
 	}
 }

@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"proxy":               {"proxy/session", "proxy/rule", "proxy/mitmca", "proxy/tap", "proxy/websocket", "record"},
 	"proxy/replay":        {"record", "record/timeline", "decode/..."},
 	"proxy/proxytest":     {"proxy/mitmca"},
-	"web":                 {"record/timeline", "decode/..."},
+	"web":                 {"record/timeline", "record/diff", "decode/..."},
 	"cmd/xmpplens":        {"decode/...", "record/...", "proxy/...", "web", "testdata/recordings"},
 	"testdata/recordings": {},
 }

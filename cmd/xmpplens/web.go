@@ -16,14 +16,23 @@ type webCmd struct {
 	File        string `arg:"" help:"The recording." type:"path"`
 	Web         string `name:"web" default:"127.0.0.1:5299" placeholder:"ADDR" help:"Address of the viewer (${default}); port 0 takes a free one."`
 	Follow      bool   `short:"F" help:"Show what is still being written to the file."`
+	Diff        string `placeholder:"FILE" type:"path" help:"Compare with this recording, and show both side by side."`
 	ShowSecrets bool   `help:"Show passwords, tokens and SASL payloads instead of masking them."`
 }
 
 func (webCmd) Examples() string {
-	return `  xmpplens web login.jsonl`
+	return `  xmpplens web login.jsonl
+  xmpplens web works.jsonl --diff=fails.jsonl           both side by side`
 }
 
 func (c *webCmd) Run(s *streams) error {
+	if c.Diff != "" {
+		o, err := (&diffCmd{Slower: 3}).options(s)
+		if err != nil {
+			return err
+		}
+		return sideBySide(s, c.File, c.Diff, c.Web, c.ShowSecrets, o)
+	}
 	r, err := timeline.Open(c.File)
 	if err != nil {
 		return err

@@ -168,7 +168,7 @@ type Change struct {
 	A    string `json:"a"`    // the value, or the element as text; "" where there is none
 	B    string `json:"b"`
 
-	label string // of an element that is on one side only
+	Label string `json:"label,omitempty"` // a short name, of an element that is on one side only
 }
 
 // A Row is a line of the two recordings side by side: the numbers of entries that

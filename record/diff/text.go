@@ -184,7 +184,7 @@ func (p *page) change(c Change) {
 func (p *page) offers(d *Difference) {
 	var only [2][]string
 	for _, c := range d.Changes {
-		if c.label == "" {
+		if c.Label == "" {
 			p.change(c)
 			continue
 		}
@@ -192,7 +192,7 @@ func (p *page) offers(d *Difference) {
 		if c.Sign == OnlyB {
 			side = 1
 		}
-		only[side] = append(only[side], c.label)
+		only[side] = append(only[side], c.Label)
 	}
 	for side, l := range only {
 		if l != nil {

@@ -25,7 +25,7 @@ func (c *changes) put(k Change) {
 
 // only adds an element that is on one side only, inside another one.
 func (c *changes) only(sign, path string, in, e *element) {
-	k := Change{Sign: sign, Path: path + "/" + e.step(), label: e.label(in)}
+	k := Change{Sign: sign, Path: path + "/" + e.step(), Label: e.label(in)}
 	if sign == OnlyA {
 		k.A = e.words()
 	} else {
@@ -200,7 +200,7 @@ func (e *element) step() string {
 	for i := range e.attrs {
 		switch e.attrs[i].name {
 		case "var", "jid", "node", "nick", "code":
-			if e.attrs[i].same != anything && e.attrs[i].shown != "" {
+			if !strings.HasSuffix(e.attrs[i].same, anything) && e.attrs[i].shown != "" {
 				return e.name + "[" + e.attrs[i].shown + "]"
 			}
 		}

@@ -29,42 +29,53 @@ export class Details {
     this.#panel.hidden = true;
   }
 
-  show({ row, known, fields, payloads, findings, related, later, xml, sent, cut, error }) {
-    this.shown = row.n;
-    this.known = known;
+  show(entry) {
+    this.shown = entry.row.n;
+    this.known = entry.known;
     this.#panel.hidden = false;
-    const where = { CS: "client → server", SC: "client ← server" }[row.dir] || row.kind || "";
-    this.#heading.textContent = `#${row.n}  ${where}${row.conn ? `, connection ${row.conn}` : ""}${row.size ? `, ${bytes(row.size)}` : ""}`;
-    const summary = node("p", "summary", error || row.summary);
-    const list = node("dl");
-    const add = (name, value) => list.append(node("dt", "", name), node("dd", "", value));
-    for (const [name, value] of fields) add(name, value);
-    if (row.latency) add("latency", `${row.latency} ms`);
-    for (const p of payloads) add(p.XEP || "payload", `${p.Name}  ${p.NS}`);
-    for (const r of [...(related || []), ...(later || [])]) {
-      const link = node("button", "link", `#${r.n}`);
-      link.onclick = () => this.#go(r.n);
-      const dd = node("dd");
-      dd.append(link);
-      list.append(node("dt", "", r.kind), dd);
-    }
-    this.#body.replaceChildren(summary);
-    for (const f of findings || []) {
-      const p = node("p", `finding ${f.severity}`, `${f.text} `);
-      p.append(node("small", "", `${f.severity} ${f.code}, ${f.ref}`));
-      this.#body.append(p);
-    }
-    this.#body.append(list);
-    this.#text = xml.map(([, text]) => text).join("");
-    this.#panel.querySelector("#copy").hidden = !xml.length;
-    if (xml.length) this.#body.append(code(xml));
-    if (cut) this.#body.append(node("p", "", `${bytes(cut)} more are not shown here; xmpplens show prints all.`));
-    if (sent?.length) this.#body.append(node("h2", "", "sent on as"), code(sent));
+    this.#heading.textContent = heading(entry.row);
+    this.#text = entry.xml.map(([, text]) => text).join("");
+    this.#panel.querySelector("#copy").hidden = !entry.xml.length;
+    this.#body.replaceChildren(...contents(entry, this.#go));
     this.#body.scrollTop = 0;
   }
 }
 
-function node(name, cls = "", text = "") {
+export function heading(row) {
+  const where = { CS: "client → server", SC: "client ← server" }[row.dir] || row.kind || "";
+  return `#${row.n}  ${where}${row.conn ? `, connection ${row.conn}` : ""}${row.size ? `, ${bytes(row.size)}` : ""}`;
+}
+
+// contents are the elements that show an entry; go(n) opens another one, where
+// it is given.
+export function contents({ row, fields, payloads, findings, related, later, xml, sent, cut, error }, go) {
+  const summary = node("p", "summary", error || row.summary);
+  const list = node("dl");
+  const add = (name, value) => list.append(node("dt", "", name), node("dd", "", value));
+  for (const [name, value] of fields) add(name, value);
+  if (row.latency) add("latency", `${row.latency} ms`);
+  for (const p of payloads) add(p.XEP || "payload", `${p.Name}  ${p.NS}`);
+  for (const r of [...(related || []), ...(later || [])]) {
+    const link = node(go ? "button" : "span", go ? "link" : "", `#${r.n}`);
+    if (go) link.onclick = () => go(r.n);
+    const dd = node("dd");
+    dd.append(link);
+    list.append(node("dt", "", r.kind), dd);
+  }
+  const out = [summary];
+  for (const f of findings || []) {
+    const p = node("p", `finding ${f.severity}`, `${f.text} `);
+    p.append(node("small", "", `${f.severity} ${f.code}, ${f.ref}`));
+    out.push(p);
+  }
+  out.push(list);
+  if (xml.length) out.push(code(xml));
+  if (cut) out.push(node("p", "", `${bytes(cut)} more are not shown here; xmpplens show prints all.`));
+  if (sent?.length) out.push(node("h2", "", "sent on as"), code(sent));
+  return out;
+}
+
+export function node(name, cls = "", text = "") {
   const el = document.createElement(name);
   if (cls) el.className = cls;
   el.textContent = text;

@@ -1,13 +1,12 @@
 // The list of entries. It holds the rows on the screen and some around them;
 // the rest stays with the server, so that a million entries scroll as ten do.
 
-const rowHeight = 24;
 const page = 100; // rows in a request
 const kept = 4000; // rows to remember
 const tallest = 6e6; // pixels; browsers allow some more
 
 export class List {
-  #box; #spacer; #layer; #ask; #choose; #follows;
+  #box; #spacer; #layer; #ask; #choose; #follows; #view; #tall;
   #rows = new Map(); // by place in the list, from 1
   #asked = new Set(); // pages on their way
   #drawn = []; // elements, reused
@@ -21,8 +20,11 @@ export class List {
   follow = true;
 
   // ask(from, count) requests rows; choose(n) is told of a selection,
-  // follows(bool) when scrolling turns following on or off.
-  constructor(box, { ask, choose, follows }) {
+  // follows(bool) when scrolling turns following on or off. A view says which
+  // columns a row has and fills them; a row is tall pixels high.
+  constructor(box, { ask, choose, follows, view = entries, tall = 24 }) {
+    this.#view = view;
+    this.#tall = tall;
     this.#box = box;
     this.#spacer = box.querySelector("#spacer");
     this.#layer = box.querySelector("#rows");
@@ -105,11 +107,11 @@ export class List {
     this.draw();
   }
 
-  #visible() { return this.#box.clientHeight / rowHeight; }
+  #visible() { return this.#box.clientHeight / this.#tall; }
   #last() { return Math.max(0, this.total - this.#visible()); }
-  #height() { return Math.min(this.total * rowHeight, tallest); }
+  #height() { return Math.min(this.total * this.#tall, tallest); }
   #range() { return Math.max(1, this.#height() - this.#box.clientHeight); }
-  #scaled() { return this.total * rowHeight > tallest; }
+  #scaled() { return this.total * this.#tall > tallest; }
 
   #fit() { this.#spacer.style.height = `${this.#height()}px`; }
 
@@ -122,7 +124,7 @@ export class List {
   // move puts the row number top at the upper edge.
   #move(top) {
     this.#top = Math.max(0, Math.min(top, this.#last()));
-    const y = this.#scaled() ? (this.#top / Math.max(1, this.#last())) * this.#range() : this.#top * rowHeight;
+    const y = this.#scaled() ? (this.#top / Math.max(1, this.#last())) * this.#range() : this.#top * this.#tall;
     this.#box.scrollTop = y;
     this.#set = this.#box.scrollTop;
   }
@@ -131,7 +133,7 @@ export class List {
     const y = this.#box.scrollTop;
     if (Math.abs(y - this.#set) < 1) return; // our own doing
     this.#set = y;
-    this.#top = this.#scaled() ? (y / this.#range()) * this.#last() : y / rowHeight;
+    this.#top = this.#scaled() ? (y / this.#range()) * this.#last() : y / this.#tall;
     this.setFollow(this.#top >= this.#last() - 0.5);
   }
 
@@ -140,7 +142,7 @@ export class List {
   #wheel(e) {
     if (!this.#scaled() || e.ctrlKey) return;
     e.preventDefault();
-    const unit = e.deltaMode === 1 ? 1 : e.deltaMode === 2 ? this.#visible() : 1 / rowHeight;
+    const unit = e.deltaMode === 1 ? 1 : e.deltaMode === 2 ? this.#visible() : 1 / this.#tall;
     this.#move(this.#top + e.deltaY * unit);
     this.setFollow(this.#top >= this.#last() - 0.5);
   }
@@ -171,13 +173,13 @@ export class List {
   #paint() {
     const first = Math.floor(this.#top);
     const count = Math.max(0, Math.min(Math.ceil(this.#visible()) + 1, this.total - first));
-    while (this.#drawn.length < count) this.#drawn.push(this.#layer.appendChild(blank()));
+    while (this.#drawn.length < count) this.#drawn.push(this.#layer.appendChild(blank(this.#view.columns)));
     while (this.#drawn.length > count) this.#drawn.pop().remove();
     const wanted = new Set();
     for (let i = 0; i < count; i++) {
       const n = first + i + 1;
       const el = this.#drawn[i];
-      el.style.transform = `translateY(${(first + i - this.#top) * rowHeight}px)`;
+      el.style.transform = `translateY(${(first + i - this.#top) * this.#tall}px)`;
       const row = this.#rows.get(n);
       if (!row || !row.sure && row.n <= this.known) wanted.add(Math.floor((n - 1) / page));
       this.#fill(el, n, row);
@@ -195,6 +197,20 @@ export class List {
     el.dataset.at = n;
     el.setAttribute("aria-rowindex", n);
     el.setAttribute("aria-selected", chosen);
+    this.#view.fill(el, row, this.start);
+  }
+
+  // setTall changes the height of the rows.
+  setTall(tall) {
+    this.#tall = tall;
+    this.#resized();
+  }
+}
+
+// entries is the view of one recording.
+const entries = {
+  columns: ["n", "time", "conn", "dir", "kind", "text", "took", "size"],
+  fill(el, row, start) {
     const [number, time, conn, dir, kind, text, took, size] = el.children;
     number.textContent = row ? row.n : "";
     if (!row) {
@@ -204,7 +220,7 @@ export class List {
       return;
     }
     el.className = `row ${row.dir || "about"} ${row.level || ""} ${row.kind === "secure" ? "secure" : ""} ${row.quiet ? "quiet" : ""}`;
-    time.textContent = clock(this.start + row.t * 1000);
+    time.textContent = clock(start + row.t * 1000);
     conn.textContent = row.conn ? `#${row.conn}` : "";
     dir.textContent = { CS: "→", SC: "←" }[row.dir] || { open: "●", close: "○", secure: "▣" }[row.kind] || "·";
     dir.title = { CS: "client to server", SC: "server to client" }[row.dir] || row.kind;
@@ -225,13 +241,13 @@ export class List {
     }
     took.textContent = row.latency ? `${row.latency < 10 ? row.latency.toFixed(1) : Math.round(row.latency)} ms` : "";
     size.textContent = row.size ? bytes(row.size) : "";
-  }
-}
+  },
+};
 
-function blank() {
+function blank(columns) {
   const el = document.createElement("div");
   el.setAttribute("role", "row");
-  for (const c of ["n", "time", "conn", "dir", "kind", "text", "took", "size"]) {
+  for (const c of columns) {
     const cell = el.appendChild(document.createElement("span"));
     cell.className = c;
     cell.setAttribute("role", "gridcell");
