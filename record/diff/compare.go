@@ -208,6 +208,9 @@ func (c *comparison) connection(k [2]*connection, add func(*pending)) {
 		}
 		one.Phase = phaseNames[f.phase]
 		text := fmt.Sprintf("%s %s: %s (%s)", f.Severity, f.Code, clip(f.Text), f.Ref)
+		if f.Ref == "" { // a note of the proxy
+			text = f.Severity + ": " + clip(f.Text)
+		}
 		if f.count > 1 {
 			text += fmt.Sprintf(", %d times", f.count)
 		}
@@ -237,12 +240,16 @@ func (k *connection) end() string {
 	if k.closed == "" {
 		return "open at the end of the recording"
 	}
-	return "closed by the " + strings.Map(func(r rune) rune {
+	return "closed by the " + digitless(clip(k.closed))
+}
+
+func digitless(s string) string {
+	return strings.Map(func(r rune) rune {
 		if r >= '0' && r <= '9' {
 			return -1
 		}
 		return r
-	}, clip(k.closed))
+	}, s)
 }
 
 // label names a connection.

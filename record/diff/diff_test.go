@@ -41,6 +41,9 @@ func script(t testing.TB, domain, lines string) *record.Reader {
 			data("CS", rest)
 		case what == "S":
 			data("SC", rest)
+		case what == "note":
+			b, _ := json.Marshal(rest)
+			put(`"e":"note","level":"error","text":%s`, b)
 		case what == "secure":
 			put(`"e":"secure","leg":"server","version":"TLS 1.3"`)
 		case what == "close":
@@ -168,6 +171,7 @@ func TestNoDifference(t *testing.T) {
 			"C <iq type='get' id='1' to='romeo@DOMAIN'><q xmlns='u'/></iq>\nS <iq type='error' id='1' from='romeo@DOMAIN'><q xmlns='u'/><error type='cancel'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>he is away</text></error></iq>"},
 		{"what crosses the end", "C </stream:stream>\nS <presence from='romeo@DOMAIN/x'/>\nS </stream:stream>\nclose client", "C </stream:stream>\nS </stream:stream>\nclose client"},
 		{"asked just before the end", "S <iq type='get' id='v' from='romeo@DOMAIN/x'><query xmlns='jabber:iq:version'/></iq>\nC <iq type='result' id='v' to='romeo@DOMAIN/x'><query xmlns='jabber:iq:version'/></iq>\nC </stream:stream>", "S <iq type='get' id='v' from='romeo@DOMAIN/x'><query xmlns='jabber:iq:version'/></iq>\nC </stream:stream>"},
+		{"asked just before the recording ends", "C <presence/>\nC <iq type='get' id='v' to='romeo@DOMAIN/x'><query xmlns='jabber:iq:version'/></iq>\nS <iq type='result' id='v' from='romeo@DOMAIN/x'><query xmlns='jabber:iq:version'/></iq>", "C <presence/>\nC <iq type='get' id='v' to='romeo@DOMAIN/x'><query xmlns='jabber:iq:version'/></iq>"},
 		{"secrets", "C <iq type='set' id='1'><query xmlns='jabber:iq:register'><username>juliet</username><password>one</password></query></iq>\n+5s", "C <iq type='set' id='1'><query xmlns='jabber:iq:register'><username>juliet</username><password>other</password></query></iq>\n+5s"},
 		{"other names of the server", "C <presence to='garden@conference.DOMAIN/juliet'><x xmlns='http://jabber.org/protocol/muc'/></presence>", "C <presence to='garden@conference.DOMAIN/juliet'><x xmlns='http://jabber.org/protocol/muc'/></presence>"},
 		{"contacts with other names", "C <message to='romeo@DOMAIN'><body>a</body></message>", "C <message to='paris@DOMAIN'><body>a</body></message>"},
@@ -207,6 +211,8 @@ func TestDifferences(t *testing.T) {
 		{name: "an attribute", a: "S <presence from='romeo@DOMAIN/x'><show>away</show><x xmlns='u' a='1'/></presence>", b: "S <presence from='romeo@DOMAIN/x'><show>dnd</show><x xmlns='u' a='1' b='2'/></presence>", want: []string{"different ~; ~ presence/show; + presence/x@b"}},
 		{name: "a nickname", a: "S <message type='groupchat' from='garden@conference.DOMAIN/romeo'><body>a</body></message>", b: "S <message type='groupchat' from='garden@conference.DOMAIN/paris'><body>a</body></message>", want: []string{"different ~; ~ message@from"}},
 		{name: "a finding", a: "C <iq type='get' to='DOMAIN' id='1'><a xmlns='u'/></iq>\n+5s\n", b: "C <iq type='get' to='DOMAIN'><a xmlns='u'/></iq>\n+5s\n", want: []string{"finding +"}},
+		{name: "what the proxy says", a: "", b: "note TLS with DOMAIN:5222 failed", want: []string{"finding +"}},
+		{name: "what the proxy says of both", a: "note TLS with DOMAIN:5222 failed", b: "note TLS with DOMAIN:5269 failed", want: []string{}},
 		{name: "who ends the stream", a: "C </stream:stream>\nS </stream:stream>\nclose client", b: "S </stream:stream>\nC </stream:stream>\nclose server", want: []string{"connection ~; ~ end"}},
 		{name: "a second connection", a: "", b: "close client\n" + login("close client"), want: []string{"connection ~; ~ end", "connection +"}},
 		{name: "time", a: info(""), b: strings.Replace(info(""), "\nS", "\n+900ms\nS", 1), o: Options{Slower: 3}, want: []string{"slower ~; ~ latency"}},

@@ -27,13 +27,16 @@ const (
 	roleOther   = "address" // a domain without a local part
 )
 
+// maxDomains bounds what is looked for in texts: the servers, then their other
+// names, in the order in which they appear.
+const maxDomains = 32
+
 func (n *names) init() { n.role, n.token = make(map[string]string), make(map[string]string) }
 
 func (n *names) own(bare string) {
 	if n.role[bare] != roleAccount {
 		n.role[bare] = roleAccount
 		n.accounts = append(n.accounts, bare)
-		n.order = slices.DeleteFunc(n.order, func(s string) bool { return s == bare })
 	}
 }
 
@@ -41,7 +44,6 @@ func (n *names) serve(domain string) {
 	if n.role[domain] != roleServer {
 		n.role[domain] = roleServer
 		n.servers = append(n.servers, domain)
-		n.order = slices.DeleteFunc(n.order, func(s string) bool { return s == domain })
 	}
 }
 
@@ -68,6 +70,9 @@ func (n *names) see(address string, room bool) {
 // other, and gives both the same token. What is found does not depend on which of
 // the two comes first.
 func pairAddresses(a, b *session) []Pair {
+	for _, n := range []*names{&a.names, &b.names} { // what turned out to be an account or a server later
+		n.order = slices.DeleteFunc(n.order, func(s string) bool { return n.role[s] == roleAccount || n.role[s] == roleServer })
+	}
 	var out []Pair
 	pair := func(role, x, y string) {
 		if a.token[x] != "" || b.token[y] != "" {
@@ -145,7 +150,10 @@ func pairAddresses(a, b *session) []Pair {
 	for _, x := range ra {
 		for _, y := range rb {
 			if a.token[x] != "" && a.token[x] == b.token[y] {
-				pair(roleOther, stanza.SplitJID(x).Domain, stanza.SplitJID(y).Domain)
+				service, other := stanza.SplitJID(x).Domain, stanza.SplitJID(y).Domain
+				pair(roleOther, service, other)
+				a.see(service, false)
+				b.see(other, false)
 			}
 		}
 		if len(ra)*len(rb) > 1_000_000 {
@@ -166,8 +174,8 @@ func pairAddresses(a, b *session) []Pair {
 	}
 	for _, n := range []*names{&a.names, &b.names} {
 		n.domains = nil
-		for s := range n.token {
-			if !strings.Contains(s, "@") {
+		for _, s := range slices.Concat(n.servers, n.order) {
+			if n.token[s] != "" && !strings.Contains(s, "@") && len(n.domains) < maxDomains {
 				n.domains = append(n.domains, s)
 			}
 		}

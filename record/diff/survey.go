@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/xmpplens/xmpplens/decode/stanza"
@@ -105,6 +106,7 @@ func (c *connection) learn(e *timeline.Entry, fold *timeline.Folder) {
 			how = "end to end " + e.Event.Version
 		}
 		c.secured = append(c.secured, how)
+		slices.Sort(c.secured) // which leg is first is no difference
 	case record.EventCompress:
 		c.compressed = e.Event.Method
 	case "end":

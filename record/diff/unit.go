@@ -65,6 +65,7 @@ type reader struct {
 	*session
 	norm   normaliser
 	stages map[int]*stage
+	last   time.Duration
 }
 
 // stage is how far a connection is.
@@ -100,10 +101,14 @@ func (s *session) read(ctx context.Context, o *Options) error {
 		if e.Conn == 0 {
 			return nil
 		}
+		r.last = max(r.last, e.T)
 		return r.entry(e, o.Filter == nil || e.Matches(o.Filter))
 	})
 	if err != nil {
 		return err
+	}
+	for _, g := range r.stages { // what was open at the end of the recording
+		r.close(g, r.last)
 	}
 	s.units = slices.DeleteFunc(s.units, func(u unit) bool { return u.flags&isPing != 0 && u.fails == 0 })
 	for i := range s.units {
@@ -148,7 +153,13 @@ func (r *reader) entry(e *timeline.Entry, chosen bool) error {
 	if p := slices.Index(phaseNames, e.Facts.Phase); p >= 0 {
 		g.phase = uint8(p)
 	}
-	for _, f := range e.Facts.Findings {
+	findings := e.Facts.Findings
+	if e.Kind == record.EventNote && e.Event.Level != "" && e.Event.Level != track.Note {
+		// What the proxy has to say, without ports and the like.
+		code := "note " + digitless(r.within(e.Event.Text))
+		findings = []track.Finding{{Severity: e.Event.Level, Code: code, Text: e.Event.Text}}
+	}
+	for _, f := range findings {
 		if f.Severity == track.Note || !chosen {
 			continue
 		}
