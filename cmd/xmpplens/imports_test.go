@@ -41,6 +41,7 @@ var testsMayImport = map[string][]string{
 	"web":             {"record", "record/recordtest"},
 	"proxy/session":   {},
 	"record/export":   {"proxy/proxytest"},
+	"proxy/replay":    {"proxy/proxytest"},
 }
 
 // onlyCmd are libraries of the command line, which no other package may use.
