@@ -31,6 +31,7 @@ type commandLine struct {
 	Check   checkCmd         `cmd:"" help:"Print what is wrong in a recording, for CI."`
 	Diff    diffCmd          `cmd:"" help:"Compare two recordings by meaning: what differs between two servers, or two runs."`
 	Stats   statsCmd         `cmd:"" help:"Counts, rates and latencies of a recording."`
+	Replay  replayCmd        `cmd:"" help:"Play one side of a recording to a live client or server."`
 	XEP     xepCmd           `cmd:"" name:"xep" help:"Which XEP or RFC a namespace belongs to, and the other way round."`
 	Doctor  doctorCmd        `cmd:"" help:"Look at a domain, and tell which way of looking works; or at a client, and tell what to set in it."`
 	CA      caCmd            `cmd:"" name:"ca" help:"The certificate authority and how to trust it."`
