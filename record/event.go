@@ -93,7 +93,7 @@ const (
 	EventHold     = "hold"     // the bytes [O,O+N) of D are held: By
 	EventVerdict  = "verdict"  // what was done with the frame held at O: Verdict, Data when edited, By
 	EventInject   = "inject"   // Data was sent before offset O of D: By, Why
-	EventNote     = "note"     // a remark: Level, Text, Hint, By
+	EventNote     = "note"     // a remark: Level, Text, Hint, By; with D: bytes of it are missing here, N of them where that is known, and what was framed so far ends
 	EventClose    = "close"    // the connection ended: By, Error, Why
 	EventHTTP     = "http"     // a request that is not XMPP, with its answer: Op (method), Text (path), Code (status); Data, when it was changed, is what the client got: Why
 	EventControl  = "control"  // a control frame of WebSocket: D, Op (ping, pong, close), Data; Code and Text of a close. Or a message or frame that breaks the rules: Op "broken"; "cut", what was framed so far ends here; Level, Text, Why

@@ -168,7 +168,7 @@ func (c *Carrier) Add(ev record.Event) {
 		h.receive(ev)
 	case ev.E == record.EventData && stream:
 		c.conn(ev.C).half(ev.D).receive(ev)
-	case ev.E == record.EventControl && stream && ev.Op == "cut":
+	case ev.E == record.EventControl && stream && ev.Op == "cut", ev.E == record.EventNote && stream && ev.RID == 0:
 		h := c.conn(ev.C).half(ev.D)
 		h.dec.Reset(h.off)
 	case ev.E == record.EventEdit && stream:

@@ -427,3 +427,23 @@ func TestDamagedFrame(t *testing.T) {
 		t.Errorf("%d entries of %d are left, %d of them junk", left, whole, junk)
 	}
 }
+
+// A note with a direction says that bytes are missing: what was framed of it ends,
+// and the stream goes on with the next element.
+func TestMissingBytes(t *testing.T) {
+	var fold Folder
+	var got []string
+	emit := func(e *Entry) { got = append(got, string(e.Dir)+e.Kind+" "+e.Stanza.NS) }
+	data := func(s string) {
+		fold.Add(record.Event{C: 1, E: record.EventData, D: record.SC, Data: []byte(s), HasData: true}, 0, emit)
+	}
+	data("<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'><message><bo")
+	fold.Add(record.Event{C: 1, E: record.EventNote, D: record.CS, N: 5, Text: "elsewhere"}, 0, emit)
+	fold.Add(record.Event{C: 1, E: record.EventNote, D: record.SC, N: 5, Text: "5 bytes lost"}, 0, emit)
+	data("<presence/>")
+	fold.Finish(emit)
+	want := []string{"SCheader http://etherx.jabber.org/streams", "note ", "SCjunk ", "note ", "SCpresence jabber:client"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}

@@ -144,8 +144,11 @@ func (f *Folder) Add(ev record.Event, pos int64, emit func(*Entry)) {
 			c := f.conn(ev.C)
 			c.cs.dec.Bare, c.sc.dec.Bare = true, true
 		}
-		if ev.RID != 0 {
+		switch {
+		case ev.RID != 0:
 			f.unanswered(ev, emit)
+		case ev.E == record.EventNote && stream:
+			f.ends(f.conn(ev.C), ev.D, ev.T, emit)
 		}
 		f.about(ev, pos, emit)
 	}
@@ -479,7 +482,10 @@ func (f *Folder) about(ev record.Event, pos int64, emit func(*Entry)) {
 func say(ev record.Event) string {
 	switch ev.E {
 	case record.EventOpen:
-		text := fmt.Sprintf("connection %d (%s) from %s", ev.C, ev.Kind, ev.Client)
+		text := fmt.Sprintf("connection %d (%s)", ev.C, ev.Kind)
+		if ev.Client != "" {
+			text += " from " + ev.Client
+		}
 		if ev.Server != "" {
 			text += " to " + ev.Server
 		}
