@@ -231,11 +231,11 @@ func TestImportRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for content, want := range map[string]string{
-		"\x0a\x0d\x0d\x0a\x1c\x00": "is a pcapng capture",
-		"\xd4\xc3\xb2\xa1\x02\x00": "is a pcap capture",
-		"\x28\xb5\x2f\xfd":         "compressed with zstd",
-		"":                         "cannot be read",
-		"CLIENT_RANDOM":            "neither a recording nor a capture",
+		"\x0a\x0d\x0d\x0a\x1c\x00": "the capture ends inside a section header",
+		"\xd4\xc3\xb2\xa1\x02\x00": "the capture ends inside its header",
+		"\x28\xb5\x2f\xfd":         "cannot be read",
+		"":                         "is empty",
+		"CLIENT_RANDOM":            "is neither a recording nor anything else that is known",
 		empty:                      "there are no TLS records",
 	} {
 		file := filepath.Join(dir, "input")

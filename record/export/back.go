@@ -76,6 +76,9 @@ func (b *Back) Close() error {
 	return b.close()
 }
 
+// OnClose lets Close release what the Back is read from.
+func (b *Back) OnClose(f func() error) { b.close = f }
+
 // gain keeps bytes for the events that are about them.
 func (b *Back) gain(k key, p []byte) {
 	if b.have == nil {
