@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/xmpplens/xmpplens/decode/filter"
 	"github.com/xmpplens/xmpplens/record/timeline"
@@ -60,37 +61,54 @@ type found struct {
 	more                       bool // to look at
 }
 
-// look looks at more entries: all that there are, or those whose facts are there
-// when the filter asks for facts.
+// atOnce is how many entries are looked at while nobody else can have some.
+const atOnce = 100
+
+// look looks at more entries for some time: at all that there are, or those whose
+// facts are there when the filter asks for facts. Only push calls it.
 func (c *choice) look(src Source, st timeline.Status) found {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.filter == nil {
-		return found{st.Len, st.Len, c.generation, false}
-	}
-	total := st.Len
-	if c.filter.NeedsFacts() {
-		total = st.Known
-	}
-	if c.looked > total { // some are gone, see timeline.Index
-		c.looked = total
-		c.numbers = slices.DeleteFunc(c.numbers, func(n int32) bool { return int(n) > total })
-	}
-	for end := min(total, c.looked+scan); c.looked < end; {
-		entries, err := src.Entries(c.looked+1, min(200, end-c.looked))
+	began := time.Now()
+	for {
+		c.mu.Lock()
+		f, generation := c.filter, c.generation
+		total := st.Len
+		if f != nil && f.NeedsFacts() {
+			total = st.Known
+		}
+		if c.looked > total { // some are gone, see timeline.Index
+			c.looked = total
+			left, _ := slices.BinarySearch(c.numbers, int32(total+1))
+			c.numbers = slices.Clone(c.numbers[:left])
+		}
+		looked, n := c.looked, len(c.numbers)
+		c.mu.Unlock()
+		switch {
+		case f == nil:
+			return found{st.Len, st.Len, generation, false}
+		case looked == total, time.Since(began) > pace:
+			return found{n, looked, generation, looked < total}
+		}
+		// Those who ask for rows meanwhile need not wait for this.
+		entries, err := src.Entries(looked+1, min(atOnce, total-looked))
+		if len(entries) == 0 && err == nil {
+			return found{n, looked, generation, false}
+		}
+		var numbers []int32
 		for _, e := range entries {
-			if e.Matches(c.filter) {
-				c.numbers = append(c.numbers, int32(e.N))
+			if e.Matches(f) {
+				numbers = append(numbers, int32(e.N))
 			}
 		}
-		c.looked += len(entries)
-		if err != nil {
-			c.looked++ // it is shown by nobody
-		} else if len(entries) == 0 {
-			break
+		c.mu.Lock()
+		if c.generation == generation {
+			c.numbers = append(c.numbers, numbers...)
+			c.looked += len(entries)
+			if err != nil {
+				c.looked++ // it is shown by nobody
+			}
 		}
+		c.mu.Unlock()
 	}
-	return found{len(c.numbers), c.looked, c.generation, c.looked < total}
 }
 
 // wait waits until the timeline is further than st, or there is another filter

@@ -99,7 +99,9 @@ func TestWhileIndexed(t *testing.T) {
 	if err := x.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	h := &halted{Index: x, len: 500, reading: true, changed: make(chan struct{})}
+	h := &halted{Index: x, len: 2001, changed: make(chan struct{})}
+	shrinks(t, h)
+	h.let(500, 0, true)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -148,4 +150,31 @@ func TestWhileIndexed(t *testing.T) {
 		filter(""), until(codes+` > 5`), until(state+`.includes("1 %")`))
 	h.let(2001, 2001, false)
 	do(t, ctx, until(state+` === "complete"`), until(`document.querySelectorAll(".row")[12].querySelector(".code") || document.querySelectorAll(".row")[13].querySelector(".code")`))
+}
+
+// A list that a filter chooses gets shorter with the timeline, when some of it
+// turns out to be gone.
+func shrinks(t *testing.T, h *halted) {
+	t.Helper()
+	c := newChoice()
+	c.set("no-id")
+	all := func() (f found) {
+		for f = c.look(h, h.Status()); f.more; f = c.look(h, h.Status()) {
+		}
+		return f
+	}
+	if f := all(); f.length != 1000 || f.looked != 2001 {
+		t.Errorf("%+v", f)
+	}
+	h.let(501, 0, false)
+	if f := all(); f.length != 250 || f.looked != 501 {
+		t.Errorf("of less: %+v", f)
+	}
+	h.let(601, 0, false)
+	if f := all(); f.length != 300 || f.looked != 601 {
+		t.Errorf("of more again: %+v", f)
+	}
+	if es, _, err := c.entries(h, 300, 1); err != nil || len(es) != 1 || es[0].N != 601 {
+		t.Errorf("the last one: %v, %v", es, err)
+	}
 }

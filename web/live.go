@@ -118,9 +118,6 @@ func (p *page) send(v any) error {
 	return p.ws.WriteMessage(websocket.TextMessage, b)
 }
 
-// scan is how many entries are looked at between two status messages.
-const scan = 2000
-
 // push tells the page how far the timeline is, and what of it matches.
 func (p *page) push(ctx context.Context) {
 	for ctx.Err() == nil {

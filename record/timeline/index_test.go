@@ -158,9 +158,9 @@ func TestIndexIsLawful(t *testing.T) {
 }
 
 func TestIndexOfAnythingIsLawful(t *testing.T) {
-	seeds := uint64(150)
+	seeds := uint64(100)
 	if testing.Short() {
-		seeds = 40
+		seeds = 25
 	}
 	for seed := range seeds {
 		rnd := rand.New(rand.NewPCG(seed, 2))

@@ -8,6 +8,18 @@
 //		…
 //		fold.Add(ev, r.Pos(), func(e *timeline.Entry) { fmt.Println(e.Stanza.Summary) })
 //	}
+//
+// A Folder keeps of each open connection the bytes of frames that are not
+// complete, of those that are held, and what package track keeps; nothing of what
+// it has handed out. A recording of any size streams through it.
+//
+// To come back to entries there is an Index. It has the whole list soon, at the
+// speed of framing, and what entries mean together some time later:
+//
+//	x, err := timeline.NewIndex(r)
+//	go x.Run(ctx)
+//	…
+//	entries, err := x.Entries(1_000_000, 50)
 package timeline
 
 import (
