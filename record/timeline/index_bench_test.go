@@ -23,7 +23,12 @@ var recordingSize = flag.Int64("recording", 64, "megabytes of the recording that
 
 func generated(tb testing.TB, o recordtest.Options) string {
 	tb.Helper()
-	path := filepath.Join(tb.TempDir(), "generated.jsonl")
+	return generatedAs(tb, "generated.jsonl", o)
+}
+
+func generatedAs(tb testing.TB, name string, o recordtest.Options) string {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), name)
 	if _, err := recordtest.Write(path, o); err != nil {
 		tb.Fatal(err)
 	}
@@ -149,7 +154,13 @@ func heap() int64 {
 // BenchmarkEntries reads entries as a viewer does: one at random, and windows one
 // after another, as a filter does.
 func BenchmarkEntries(b *testing.B) {
-	x := index(b, generated(b, recordtest.Options{Size: *recordingSize << 20}))
+	for _, name := range []string{"plain.jsonl", "packed.jsonl.zst"} {
+		b.Run(name, func(b *testing.B) { benchmarkEntries(b, name) })
+	}
+}
+
+func benchmarkEntries(b *testing.B, name string) {
+	x := index(b, generatedAs(b, name, recordtest.Options{Size: *recordingSize << 20}))
 	if err := x.survey(context.Background()); err != nil {
 		b.Fatal(err)
 	}
