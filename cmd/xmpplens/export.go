@@ -20,7 +20,7 @@ import (
 
 type exportCmd struct {
 	File        string `arg:"" help:"The recording." type:"path"`
-	To          string `required:"" enum:"streams,jsonl,text,pcapng" placeholder:"FORM" help:"streams: a directory with the bytes of each direction; jsonl: entries as show --format=json prints them; text: as on the console; pcapng: for Wireshark."`
+	To          string `required:"" enum:"streams,jsonl,text,html,pcapng" placeholder:"FORM" help:"streams: a directory with the bytes of each direction; jsonl: entries as show --format=json prints them; text: as on the console; html: one page that needs nothing else; pcapng: for Wireshark."`
 	Output      string `short:"o" default:"-" placeholder:"PATH" help:"Where it goes; - is standard output. streams makes a directory."`
 	Filter      string `short:"f" placeholder:"EXPR" help:"Only entries that match, with what they cannot be understood without."`
 	Conn        int    `placeholder:"N" help:"Only connection N."`
@@ -33,7 +33,8 @@ type exportCmd struct {
 }
 
 func (exportCmd) Examples() string {
-	return `  xmpplens export s.jsonl --to=pcapng -o s.pcapng && wireshark s.pcapng
+	return `  xmpplens export s.jsonl --to=html -o s.html                  to look at in any browser, without network
+  xmpplens export s.jsonl --to=pcapng -o s.pcapng && wireshark s.pcapng
   xmpplens export s.jsonl --to=pcapng --show-secrets -o s.pcapng     xmpplens import makes the same recording of it again
   xmpplens export s.jsonl --to=streams -o s/                   s/1-cs.xml, s/1-sc.xml, … and s/streams.json
   xmpplens export s.jsonl --to=text -f 'iq or errors' --after=30s --before=1m30s
@@ -115,6 +116,8 @@ func (c *exportCmd) file(s *streams, r *record.Reader, w io.Writer, opt export.O
 		form = export.NewJSONL(w, opt)
 	case "text":
 		form = &printed{newConsole(w, display{Format: "pretty", Color: "never", ShowSecrets: c.ShowSecrets, All: c.All || opt.Choice.Filter != nil}, nil, opt.Header.Time)}
+	case "html":
+		form, err = export.NewPage(w, opt)
 	case "pcapng":
 		form, err = export.NewCapture(w, opt)
 	}

@@ -24,7 +24,7 @@ type commandLine struct {
 	Proxy   proxyCmd         `cmd:"" help:"Stand between clients and a server, show and record what they say."`
 	Show    showCmd          `cmd:"" help:"Print a recording."`
 	Web     webCmd           `cmd:"" help:"Open the viewer on a recording."`
-	Export  exportCmd        `cmd:"" help:"Write a recording for other programs: stream files, JSON Lines, text, Wireshark."`
+	Export  exportCmd        `cmd:"" help:"Write a recording for other programs: a page, stream files, JSON Lines, text, Wireshark."`
 	Import  importCmd        `cmd:"" help:"Make a recording of a capture, of stream files, of a debug log; or a readable one of a tap whose TLS keys came later."`
 	Demo    demoCmd          `cmd:"" help:"Play a recorded conversation through the real proxy; needs no server."`
 	Redact  redactCmd        `cmd:"" help:"Make a recording that can be shared: names, texts and secrets replaced."`
