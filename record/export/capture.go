@@ -180,12 +180,7 @@ func (c *Capture) close(e *timeline.Entry) error {
 	if e.By == "server" {
 		first = 1
 	}
-	for _, p := range []struct{ from, flags int }{{first, fin | ack}, {1 - first, fin | ack}, {first, ack}} {
-		if err := c.packet(f, e.T, p.from, p.flags, nil); err != nil {
-			return err
-		}
-	}
-	return nil
+	return c.end(f, e.T, first)
 }
 
 // frame writes the packets of a frame. An XML declaration goes with the header
@@ -196,9 +191,19 @@ func (c *Capture) frame(e *timeline.Entry) error {
 	for _, r := range remarks(e) {
 		f.remark("%s", r)
 	}
+	if f.proceeds {
+		if err := c.inside(f, e.T); err != nil {
+			return err
+		}
+	}
+	f.proceeds = proceed(e)
 	from := side(e.Dir)
 	if e.Frame.Kind == decode.Declaration && !e.Injected && len(f.ahead[from]) == 0 {
 		f.ahead[from] = bytes.Clone(raw)
+		return nil
+	}
+	if e.Frame.Kind == decode.Whitespace && len(f.ahead[from]) > 0 {
+		f.ahead[from] = append(f.ahead[from], raw...)
 		return nil
 	}
 	if e.Injected {
@@ -209,6 +214,41 @@ func (c *Capture) frame(e *timeline.Entry) error {
 		f.ahead[from] = nil
 	}
 	return c.recorded(f, e.Conn, e.T, from, raw)
+}
+
+// proceed reports whether TLS begins behind an entry (RFC 6120 §5.4.2.3).
+func proceed(e *timeline.Entry) bool {
+	return e.Frame.Kind == decode.Element && string(e.Frame.Name) == "proceed" && string(e.Frame.NS) == "urn:ietf:params:xml:ns:xmpp-tls"
+}
+
+// inside begins another TCP connection with the same addresses: in the one that
+// saw <proceed/> Wireshark looks for TLS.
+func (c *Capture) inside(f *flow, t time.Duration) error {
+	waiting := f.remarks
+	f.remarks = nil
+	if err := c.end(f, t, 0); err != nil {
+		return err
+	}
+	for i := range f.ends {
+		f.ends[i].seq += 1 << 24
+	}
+	f.last, f.silent = 0, 0
+	f.remark("what was inside TLS stands in a TCP connection of its own, in which Wireshark does not look for TLS")
+	if err := c.shake(f, t); err != nil {
+		return err
+	}
+	f.remarks = append(waiting, f.remarks...)
+	return nil
+}
+
+// end closes a connection, first from one side.
+func (c *Capture) end(f *flow, t time.Duration, first int) error {
+	for _, p := range []struct{ from, flags int }{{first, fin | ack}, {1 - first, fin | ack}, {first, ack}} {
+		if err := c.packet(f, t, p.from, p.flags, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // recorded writes packets with bytes that were received.

@@ -159,6 +159,19 @@ var samples = map[string][]string{
 		`{"t":3,"c":1,"e":"data","d":"SC","s":"` + header + `<presence/>"}`,
 		`{"t":4,"c":2,"e":"close","by":"client"}`,
 	},
+	"newlines behind all, and TLS": {
+		`{"t":1,"c":1,"e":"open","kind":"c2s","client":"192.0.2.1:40000","server":"192.0.2.2:5222"}`,
+		`{"t":2,"c":1,"e":"data","d":"CS","s":"<?xml version='1.0'?>\n` + header + `\n"}`,
+		`{"t":3,"c":1,"e":"data","d":"SC","s":"<?xml version='1.0'?>` + header + `\n"}`,
+		`{"t":4,"c":1,"e":"data","d":"CS","s":"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>\n"}`,
+		`{"t":5,"c":1,"e":"data","d":"SC","s":"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"}`,
+		`{"t":6,"c":1,"e":"secure","leg":"client","version":"TLS 1.3"}`,
+		`{"t":7,"c":1,"e":"data","d":"CS","s":"<?xml version='1.0'?>\n` + header + `\n"}`,
+		`{"t":8,"c":1,"e":"data","d":"SC","s":"` + header + `\n"}`,
+		`{"t":9,"c":1,"e":"data","d":"CS","s":"<iq id='a' type='set'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>\n<presence/>\n"}`,
+		`{"t":10,"c":1,"e":"data","d":"SC","s":"<iq id='a' type='result'/>\n"}`,
+		`{"t":11,"c":1,"e":"close","by":"client"}`,
+	},
 	"nothing": nil,
 }
 

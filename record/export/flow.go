@@ -30,6 +30,8 @@ type flow struct {
 	last    int       // that side
 	ahead   [2][]byte // an XML declaration that waits for its header, of each side
 	remarks []string
+
+	proceeds bool // the frame before was <proceed/>
 }
 
 type end struct {
