@@ -42,7 +42,7 @@ type played struct {
 }
 
 // load reads what is to be played and checks the flags.
-func (c *played) load(ctx context.Context, side record.Dir) (*replay.Script, map[string]string, error) {
+func (c *played) load(ctx context.Context, s *streams, side record.Dir) (*replay.Script, map[string]string, error) {
 	var errs []error
 	if c.Speed < 0 {
 		errs = append(errs, fmt.Errorf("--speed=%v is negative", c.Speed))
@@ -83,7 +83,10 @@ func (c *played) load(ctx context.Context, side record.Dir) (*replay.Script, map
 	if o.ToN, o.To, err = pointIn(c.To, r.Header().Time); err != nil {
 		return nil, nil, usagef("see xmpplens replay --help", "--to=%s: %v", c.To, err)
 	}
+	told := newProgress(s, "read the recording", recordingSize(c.File))
+	o.Progress = told.at
 	script, err := replay.Load(ctx, r, o)
+	told.clear()
 	return script, others, err
 }
 
@@ -188,7 +191,7 @@ func (c *replayServerCmd) Run(s *streams) error {
 	defer stop()
 	ctx, cancel := c.limited(ctx)
 	defer cancel()
-	script, others, err := c.load(ctx, record.SC)
+	script, others, err := c.load(ctx, s, record.SC)
 	if err != nil {
 		return err
 	}

@@ -245,6 +245,64 @@ func TestReplayToSlixmpp(t *testing.T) {
 	})
 }
 
+// What was recorded with Prosody is asked of ejabberd, which is another server
+// and says so.
+func TestReplayToEjabberd(t *testing.T) {
+	file := recordedNight(t)
+	ca := proxytest.NewCA(t)
+	server := proxytest.StartEjabberd(t, ca, host)
+	for _, user := range []string{"juliet", "romeo"} {
+		server.Register(t, user, host, "capulet")
+	}
+	password := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(password, []byte("juliet@localhost capulet\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, addr := range []string{server.Addr, "tls://" + strings.Replace(server.Direct, "127.0.0.1", host, 1)} {
+		answered := attend(t, server.Addr)
+		cmd := xmpplens(t, "replay", "client", file, addr, "--account=juliet@localhost/window", "--password-file", password, "--server-ca", ca.File, "--timeout=50s")
+		out, err := cmd.CombinedOutput()
+		answered()
+		if err != nil || !strings.Contains(string(out), "as juliet@localhost/window: 4 of 4 recorded stanzas came") {
+			t.Errorf("%s: %v: %s", addr, err, out)
+		}
+	}
+}
+
+// What was recorded over WebSocket and BOSH is played over TCP.
+func TestReplayOverTCP(t *testing.T) {
+	ca, server := verona(t)
+	file := recordThrough(t, ca, "ws://"+server.HTTP+"/xmpp-websocket", func(p *program) {
+		out, err := proxytest.XMPPJS(t, p.ca, "ws://localhost:"+portOf(p.addr)+"/xmpp-websocket", "juliet@localhost", "capulet", "juliet@localhost/balcony", "O me")
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	})
+	p := startReplay(t, file, "--speed=0")
+	out, err := proxytest.XMPPJS(t, p.ca, "xmpp://localhost:"+portOf(p.addr), "juliet@localhost", "whatever", "juliet@localhost/balcony", "O me")
+	if err != nil || !strings.Contains(out, "got O me") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if out := p.ended(0); !strings.Contains(out, "connection 1 was WebSocket: it is played over TCP") {
+		t.Error(out)
+	}
+
+	file = recordThrough(t, ca, "http://"+server.HTTP+"/http-bind", func(p *program) {
+		out, err := proxytest.Strophe(t, p.ca, "http://localhost:"+portOf(p.addr)+"/http-bind", "juliet@localhost/balcony", "capulet", "O me")
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	})
+	password := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(password, []byte("capulet"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := xmpplens(t, "replay", "client", file, server.Addr, "--account=romeo@localhost", "--password-file", password, "--server-ca", ca.File, "--timeout=50s", "--speed=0")
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "connection 1 was BOSH") || !strings.Contains(string(out), "as romeo@localhost/balcony") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 func TestReplayToServer(t *testing.T) {
 	file := recordedNight(t)
 	ca, server := verona(t)
@@ -273,5 +331,62 @@ func TestReplayToServer(t *testing.T) {
 	}
 	if out, code = play("--account=nobody@localhost"); code != 1 || !strings.Contains(out, "not-authorized") {
 		t.Errorf("exit code %d: %s", code, out)
+	}
+}
+
+// Both sides of a recording meet each other: a person's own, and one that was
+// made fit for sharing.
+func TestReplayMeetsItself(t *testing.T) {
+	dir := t.TempDir()
+	password := filepath.Join(dir, "password")
+	if err := os.WriteFile(password, []byte("secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shared := filepath.Join(dir, "shared.jsonl")
+	if out, err := xmpplens(t, "redact", "../../testdata/recordings/demo.jsonl", "-o", shared).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, file := range []string{"../../testdata/recordings/demo.jsonl", shared} {
+		for _, conn := range []string{"--conn=1", "--conn=2"} {
+			p := startReplay(t, file, conn, "--speed=0", "--expect=strict", "--password-file", password)
+			account := regexp.MustCompile(`session of (\S+), connection`).FindStringSubmatch(p.err.String())[1]
+			cmd := xmpplens(t, "replay", "client", file, p.addr, conn, "--speed=0", "--account", account, "--password-file", password, "--server-ca", p.ca, "--timeout=50s")
+			if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), ": 34 of 34 recorded stanzas came, 24 stanzas said") {
+				t.Errorf("%s %s: %v: %s", file, conn, err, out)
+			}
+			if out := p.ended(0); !strings.Contains(out, ": 24 of 24 recorded stanzas came, 34 stanzas said") {
+				t.Errorf("%s %s: %s", file, conn, out)
+			}
+		}
+	}
+}
+
+// Load on a real server, with numbered accounts.
+func TestReplayLoad(t *testing.T) {
+	ca, server := verona(t)
+	file := recordThrough(t, ca, server.Addr, func(p *program) {
+		if out, err := proxytest.Slixmpp(t, p.ca, p.addr, "juliet@localhost/balcony", "capulet"); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	})
+	var accounts strings.Builder
+	for i := 1; i <= 5; i++ {
+		user := fmt.Sprintf("user%d", i)
+		server.Register(t, user, host, "pw"+user)
+		fmt.Fprintf(&accounts, "%s@localhost pw%s\n", user, user)
+	}
+	passwords := filepath.Join(t.TempDir(), "passwords")
+	if err := os.WriteFile(passwords, []byte(accounts.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := xmpplens(t, "replay", "client", file, server.Addr, "--count=5", "--loop", "--timeout=3s", "--speed=0", "--account=user%d@localhost", "--password-file", passwords, "--server-ca", ca.File)
+	out, err := cmd.CombinedOutput()
+	if err != nil || !regexp.MustCompile(`\d+ sessions in 3\.\d s: .*answers after \S+ \(median\), \S+ \(95 %\), \S+ \(longest\)\nreplay: as recorded`).Match(out) {
+		t.Errorf("%v: %.3000s", err, out)
+	}
+	for i := 1; i <= 5; i++ {
+		if !strings.Contains(string(out), fmt.Sprintf("as user%d@localhost/balcony: 3 of 3", i)) {
+			t.Errorf("user%d did not play: %.3000s", i, out)
+		}
 	}
 }

@@ -43,7 +43,7 @@ func (c *replayClientCmd) Run(s *streams) error {
 	defer stop()
 	ctx, cancel := c.limited(ctx)
 	defer cancel()
-	if client.Script, client.Others, err = c.load(ctx, record.CS); err != nil {
+	if client.Script, client.Others, err = c.load(ctx, s, record.CS); err != nil {
 		return err
 	}
 	defer client.Script.Close()

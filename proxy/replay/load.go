@@ -25,13 +25,20 @@ func Load(ctx context.Context, r *record.Reader, o Options) (*Script, error) {
 	l := &loader{o: o, script: &Script{Start: r.Header().Time}, conns: make(map[int]*recorded), managed: make(map[string]*Session), other: make(map[string]int)}
 	var fold timeline.Folder
 	var failed error
+	entries := 0
 	err := fold.Read(ctx, r, timeline.Sink{
 		Entry: func(e *timeline.Entry) {
+			entries++
 			if failed == nil {
 				failed = l.entry(e)
 			}
 		},
-		Before:  func() error { return failed },
+		Before: func() error {
+			if o.Progress != nil {
+				o.Progress(r.Pos(), entries)
+			}
+			return failed
+		},
 		Trouble: func(err error) { l.note("%v", err) },
 	})
 	if failed != nil {
@@ -74,6 +81,7 @@ type loader struct {
 	managed  map[string]*Session // by the id of stream management
 	other    map[string]int      // connections that are no client's, by kind
 	steps    int
+	names    map[string]string             // the meanings of steps
 	pending  map[*Session]map[string]int32 // iqs without an answer, by direction and id
 	replayed map[*Session]map[uint64]bool  // what was said on an earlier connection of a session
 }
@@ -368,7 +376,7 @@ func (l *loader) step(c *recorded, e *timeline.Entry, f decode.Frame, root *stan
 			peer = root.Attr("from")
 		}
 		typ := root.Attr("type")
-		st.meaning, st.detail, st.Failed = meaning(root, role(peer, s.Account)), detail(root, role(peer, s.Account)), typ == "error"
+		st.meaning, st.detail, st.Failed = l.name(meaning(root, role(peer, s.Account))), detail(root, role(peer, s.Account)), typ == "error"
 		st.weight = weigh(root)
 		if root.Name == "iq" {
 			st.Answer = typ == "result" || typ == "error"
@@ -378,6 +386,18 @@ func (l *loader) step(c *recorded, e *timeline.Entry, f decode.Frame, root *stan
 	}
 	s.Steps = append(s.Steps, st)
 	return nil
+}
+
+// name keeps one copy of each meaning: there are few.
+func (l *loader) name(meaning string) string {
+	if m, ok := l.names[meaning]; ok {
+		return m
+	}
+	if l.names == nil {
+		l.names = make(map[string]string)
+	}
+	l.names[meaning] = meaning
+	return meaning
 }
 
 // pair finds the iq that another one answers.

@@ -27,7 +27,8 @@
 //
 // # What is kept in memory
 //
-// About a hundred bytes a stanza, MaxSteps of them at most; the stanzas
+// About a hundred bytes a stanza, MaxSteps of them at most (more in the recording is an
+// error that says how to choose); the stanzas
 // themselves go to a temporary file when they are more than a few megabytes. Of
 // a live session: what stream management may have to send again, and the ids
 // that stand for recorded ones, both bounded.

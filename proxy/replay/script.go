@@ -11,7 +11,7 @@ import (
 )
 
 // MaxSteps bounds what is played of one recording.
-const MaxSteps = 1_000_000
+const MaxSteps = 500_000
 
 // Options say what of a recording is played. The zero value is everything, as
 // the server said it.
@@ -21,6 +21,8 @@ type Options struct {
 
 	FromN, ToN int           // only entries with these numbers; 0 = no limit
 	From, To   time.Duration // only what was said then, since the recording's start; 0 = no limit
+
+	Progress func(pos int64, entries int) // how far the reading is; if nil, nobody wants to know
 }
 
 // A Script is what is to be played. It may be used by many goroutines.
@@ -115,14 +117,8 @@ func (s *Script) Summary(st *Step) string {
 // questions were not waited for.
 func (s *Session) index(peer record.Dir) {
 	s.byMeaning = make(map[string][]int32)
-	names := make(map[string]string)
 	for i := range s.Steps {
 		st := &s.Steps[i]
-		if m, ok := names[st.meaning]; ok {
-			st.meaning = m // one copy of each
-		} else {
-			names[st.meaning] = st.meaning
-		}
 		if st.Dir == peer && !st.Answer && !st.End {
 			s.byMeaning[st.meaning] = append(s.byMeaning[st.meaning], int32(i))
 		}

@@ -7,7 +7,7 @@ import (
 
 // inMemory is how many bytes of stanzas are kept in memory; beyond it they go
 // to a temporary file.
-const inMemory = 32 << 20
+const inMemory = 8 << 20
 
 // A store keeps the bytes of stanzas. It is filled by one goroutine and then
 // read by many.

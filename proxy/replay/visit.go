@@ -184,6 +184,11 @@ func (v *visit) features() string {
 	wanted := v.wanted
 	if wanted == nil {
 		wanted = append(slices.Clone(s.Offer.SASL1), s.Offer.SASL2...)
+		if _, ok := v.cbs["tls-unique"]; !ok && s.Offer.Bindings == nil {
+			// Its clients took tls-unique for granted (RFC 5802 §6.1),
+			// which TLS 1.3 does not have.
+			wanted = slices.DeleteFunc(wanted, func(m string) bool { return strings.HasSuffix(m, "-PLUS") })
+		}
 	}
 	v.offered = usable(wanted, v.guard, v.secured)
 	list := ""
