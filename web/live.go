@@ -208,7 +208,7 @@ func (p *page) rows(from, count int) rows {
 // inverse says a relation from the other end.
 var inverse = map[string]string{
 	track.Answers: "answered by", track.Acks: "acknowledged by", track.Resends: "sent again as", track.Carbon: "carbon in", track.Archived: "in the archive as", track.Receipt: "receipt in",
-	track.Marks: "marked by", track.Corrects: "corrected by", track.Replies: "reply in", track.Reacts: "reaction in", track.Refuses: "refused by", track.Login: "goes on in",
+	track.Marks: "marked by", track.Corrects: "corrected by", track.Replies: "reply in", track.Reacts: "reaction in", track.Refuses: "refused by", track.Login: "goes on in", track.NoteOn: "note",
 }
 
 func (s *Server) entry(n int) details { return s.entryOf(s.Source, n) }

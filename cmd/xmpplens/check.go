@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,8 +54,15 @@ func (c *checkCmd) Run(s *streams) error {
 	if err != nil {
 		return &usageError{err, hintOf(err)}
 	}
+	expected, err := expectations(c.File)
+	if err != nil {
+		return err
+	}
 	var found []located
 	_, header, err := walk(s, c.File, func(e *timeline.Entry) {
+		for _, x := range expected {
+			x.see(e)
+		}
 		if len(e.Facts.Findings) == 0 || !e.Matches(chosen) {
 			return
 		}
@@ -67,6 +75,12 @@ func (c *checkCmd) Run(s *streams) error {
 	if err != nil {
 		return err
 	}
+	for _, x := range expected {
+		if f, ok := x.finding(); !ok {
+			found = append(found, f)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b located) int { return a.N - b.N })
 	for i := range found {
 		found[i].Time = header.Time.Add(found[i].at).Format(time.RFC3339Nano)
 	}

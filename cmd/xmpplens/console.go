@@ -28,6 +28,7 @@ type display struct {
 	Filter      string `short:"f" placeholder:"EXPR" help:"Only entries that match: iq and slow > 200ms, from.bare == \"a@b\", errors, …"`
 	ShowSecrets bool   `help:"Show passwords, tokens and SASL payloads instead of masking them."`
 	All         bool   `help:"Show what is hidden by default, too: white space keepalives, BOSH polls, XML declarations, HTTP requests that are not XMPP."`
+	Numbers     bool   `help:"Print the number of each entry in front, as note, replay and the viewer use it."`
 }
 
 // A console prints entries.
@@ -36,6 +37,7 @@ type console struct {
 	format  string
 	secrets bool
 	all     bool
+	numbers bool
 	filter  *filter.Filter // nil = everything
 	width   func() int     // columns; 0 = unlimited
 	paint   palette
@@ -66,7 +68,7 @@ func (d display) check() (*filter.Filter, error) {
 
 // newConsole prints the entries that are chosen to w; nil chooses all.
 func newConsole(w io.Writer, d display, chosen *filter.Filter, start time.Time) *console {
-	c := &console{filter: chosen, phases: make(map[int]string), out: bufio.NewWriterSize(w, 32<<10), format: d.Format, secrets: d.ShowSecrets, all: d.All, start: start, width: func() int { return 0 }}
+	c := &console{filter: chosen, phases: make(map[int]string), out: bufio.NewWriterSize(w, 32<<10), format: d.Format, secrets: d.ShowSecrets, all: d.All, numbers: d.Numbers, start: start, width: func() int { return 0 }}
 	f, isFile := w.(*os.File)
 	terminal := isFile && term.IsTerminal(int(f.Fd()))
 	if terminal {
@@ -159,6 +161,9 @@ func (c *console) line(e *timeline.Entry, phase string) {
 		fmt.Fprintln(c.out, c.paint.dim.Sprint(at.Format("Monday 2006-01-02")))
 	}
 	stamp := at.Format("15:04:05.000")
+	if c.numbers {
+		stamp = fmt.Sprintf("%6d %s", e.N, stamp)
+	}
 	used := len(stamp) + 1
 	fmt.Fprint(c.out, c.paint.dim.Sprint(stamp), " ")
 	if c.conns > 1 && e.Conn > 0 {
@@ -276,6 +281,9 @@ func wrap(text string, width, indent int) string {
 	return b.String()
 }
 
+// maxReason bounds a hint or a reason, in characters.
+const maxReason = 4 << 10
+
 // mark is a sign for entries that are about a connection, not from a stream.
 func mark(e *timeline.Entry) string {
 	switch {
@@ -289,6 +297,8 @@ func mark(e *timeline.Entry) string {
 		return "✗"
 	case e.Event.Level == "warning":
 		return "!"
+	case e.Kind == record.EventNote && e.By == record.ByUser:
+		return "✎"
 	}
 	return "·"
 }
@@ -302,6 +312,8 @@ func (p *palette) connection(e *timeline.Entry) *color.Color {
 		return p.warn
 	case e.Kind == "secure":
 		return p.good
+	case e.Kind == record.EventNote && e.By == record.ByUser:
+		return p.conn
 	}
 	return p.dim
 }
@@ -322,13 +334,13 @@ func (c *console) body(e *timeline.Entry) {
 	c.findings(e)
 	if e.Dir == "" {
 		if e.Event.Hint != "" {
-			fmt.Fprintln(c.out, c.paint.dim.Sprint("             hint: ")+e.Event.Hint)
+			fmt.Fprintln(c.out, c.paint.dim.Sprint("             hint: ")+stanza.Clean(e.Event.Hint, maxReason))
 		}
 		return
 	}
 	c.xml(e, "    ")
 	if e.Why != "" {
-		fmt.Fprintln(c.out, "    "+c.paint.warn.Sprint("why: ")+e.Why)
+		fmt.Fprintln(c.out, "    "+c.paint.warn.Sprint("why: ")+stanza.Clean(e.Why, maxReason))
 	}
 	if e.Edited && len(e.Sent) > 0 {
 		sent := *e

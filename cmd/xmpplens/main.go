@@ -29,6 +29,7 @@ type commandLine struct {
 	Demo    demoCmd          `cmd:"" help:"Play a recorded conversation through the real proxy; needs no server."`
 	Redact  redactCmd        `cmd:"" help:"Make a recording that can be shared: names, texts and secrets replaced."`
 	Check   checkCmd         `cmd:"" help:"Print what is wrong in a recording, for CI."`
+	Note    noteCmd          `cmd:"" help:"Say something about an entry of a recording; check can hold it to that."`
 	Diff    diffCmd          `cmd:"" help:"Compare two recordings by meaning: what differs between two servers, or two runs."`
 	Stats   statsCmd         `cmd:"" help:"Counts, rates and latencies of a recording."`
 	Replay  replayCmd        `cmd:"" help:"Play one side of a recording to a live client or server."`

@@ -110,7 +110,7 @@ func parse(f decode.Frame, words bool) Stanza {
 	default:
 		s.Summary = fmt.Sprintf("%s, not allowed in XMPP (RFC 6120 §11.1)", s.Kind)
 	}
-	s.Summary = clean(s.Summary, 1000)
+	s.Summary = Clean(s.Summary, 1000)
 	return s
 }
 
@@ -274,12 +274,12 @@ func quote(s string, n int) string {
 		n--
 		b = utf8.AppendRune(b, r)
 	}
-	return clean(string(append(b, '"')), len(b)+1)
+	return Clean(string(append(b, '"')), len(b)+1)
 }
 
-// clean cuts s to n characters and makes what could drive a terminal, or turn
+// Clean cuts s to n characters and makes what could drive a terminal, or turn
 // the reading direction, visible as �.
-func clean(s string, n int) string {
+func Clean(s string, n int) string {
 	if len(s) <= n && utf8.ValidString(s) && strings.IndexFunc(s, dangerous) < 0 {
 		return s
 	}

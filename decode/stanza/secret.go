@@ -149,7 +149,7 @@ func saslMask(mechanism, text string) string {
 
 // quoteless makes text of the traffic fit for a mask.
 func quoteless(s string) string {
-	return strings.NewReplacer("<", "‹", ">", "›", "&", "+").Replace(clean(s, 300))
+	return strings.NewReplacer("<", "‹", ">", "›", "&", "+").Replace(Clean(s, 300))
 }
 
 // scramMask keeps the attributes of a SCRAM message (RFC 5802 §5.1) but the

@@ -304,7 +304,7 @@ func (s *Stanza) presence(n *Node) string {
 		}
 	}
 	if p := n.Child(n.NS, "priority"); p != nil && strings.TrimSpace(p.Text) != "0" && s.Type == "" {
-		what += unit(", priority", clean(strings.TrimSpace(p.Text), 10), "")
+		what += unit(", priority", Clean(strings.TrimSpace(p.Text), 10), "")
 	}
 	if i := n.Child("", "idle"); i != nil {
 		what += ", idle since " + i.Attr("since")

@@ -104,7 +104,7 @@ func (s *Stanza) subject(c *Node, kind string) string {
 	case "vcard-temp", "urn:ietf:params:xml:ns:vcard-4.0":
 		w := "vcard"
 		if f := c.Child("", "FN"); f != nil && f.Text != "" {
-			w += " of " + clean(f.Text, 60)
+			w += " of " + Clean(f.Text, 60)
 		}
 		if p := c.Child("", "PHOTO"); p != nil {
 			w += ", with a picture"
@@ -118,7 +118,7 @@ func (s *Stanza) subject(c *Node, kind string) string {
 			return "registration, registered already"
 		}
 		if u := c.Child("", "username"); u != nil && u.Text != "" {
-			return "registration of " + clean(u.Text, 60)
+			return "registration of " + Clean(u.Text, 60)
 		}
 		return "registration"
 	case "jabber:iq:privacy":
@@ -263,5 +263,5 @@ func asUser(mechanism, text string) string {
 			}
 		}
 	}
-	return after("as ", clean(user, 60))
+	return after("as ", Clean(user, 60))
 }

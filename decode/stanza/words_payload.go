@@ -41,7 +41,7 @@ func details(n *Node, depth int) string {
 	var parts []string
 	for _, name := range telling {
 		if v := n.Attr(name); v != "" && len(parts) < maxDetails {
-			parts = append(parts, name+" "+clean(v, 60))
+			parts = append(parts, name+" "+Clean(v, 60))
 		}
 	}
 	if text := strings.TrimSpace(n.Text); text != "" && len(n.Children) == 0 {
@@ -196,7 +196,7 @@ func archive(n *Node) string {
 	if f := n.Child("jabber:x:data", "x"); f != nil {
 		for _, x := range children(f, "field") {
 			if v := x.Child("", "value"); v != nil && x.Attr("var") != "FORM_TYPE" {
-				w += fmt.Sprintf(", %s %s", x.Attr("var"), clean(v.Text, 60))
+				w += fmt.Sprintf(", %s %s", x.Attr("var"), Clean(v.Text, 60))
 			}
 		}
 	}

@@ -55,6 +55,7 @@ const (
 	Reacts   = "reacts to"
 	Refuses  = "refuses" // an error the stanza that it refuses
 	Login    = "login of"
+	NoteOn   = "note on"  // what a person says about an entry
 	Verifies = "verifies" // a question about a dialback key the message with the key
 	RestsOn  = "rests on" // the result of dialback what the domain's own server said
 )

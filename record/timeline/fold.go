@@ -462,7 +462,7 @@ func inStream(header []byte) *decode.Decoder {
 func (f *Folder) about(ev record.Event, pos int64, emit func(*Entry)) {
 	f.n++
 	e := Entry{N: f.n, T: ev.T, Conn: ev.C, Kind: ev.E, Event: ev, By: ev.By, Why: ev.Why, pos: pos}
-	e.Stanza = stanza.Stanza{Kind: ev.E, Summary: say(ev)}
+	e.Stanza = words(ev)
 	switch ev.E {
 	case record.EventOpen:
 		e.Facts = f.track.Open(ev.C, ev.T)
@@ -474,8 +474,21 @@ func (f *Folder) about(ev record.Event, pos int64, emit func(*Entry)) {
 		}
 	case record.EventClose:
 		e.Facts = f.track.Close(ev.C, ev.T, ev.By, ev.Error)
+	case record.EventNote:
+		if on := int(ev.N); ev.By == record.ByUser && on > 0 && on < e.N {
+			e.Facts.Related = []track.Relation{{Kind: track.NoteOn, N: on}}
+		}
 	}
 	emit(&e)
+}
+
+// maxSaid bounds the words about an event, in characters.
+const maxSaid = 8 << 10
+
+// words is what stands for a stanza where an event is none. Names in it come from
+// anywhere: nothing in them may drive a terminal.
+func words(ev record.Event) stanza.Stanza {
+	return stanza.Stanza{Kind: ev.E, Summary: stanza.Clean(say(ev), maxSaid)}
 }
 
 // say puts an event into words.
@@ -542,6 +555,10 @@ func say(ev record.Event) string {
 			text += ": " + ev.Why
 		}
 		return text
+	case record.EventNote:
+		if ev.By == record.ByUser && ev.N > 0 {
+			return fmt.Sprintf("note on %d: %s", ev.N, ev.Text)
+		}
 	}
 	return ev.Text
 }

@@ -124,7 +124,7 @@ func (x *Index) fill(l *lookup) error {
 	case !p.isStream:
 		ev.Data = append([]byte(nil), ev.Data...)
 		e.Event, e.Kind, e.By, e.Why = ev, ev.E, ev.By, ev.Why
-		e.Stanza = stanza.Stanza{Kind: ev.E, Summary: say(ev)}
+		e.Stanza = words(ev)
 		return nil
 	case p.fromNoone:
 		frames := injected(l.header, ev)

@@ -185,7 +185,7 @@ func (c *cursor) next(p *place) bool {
 
 // relations and phases are kept as numbers.
 var (
-	relations = []string{"", track.Answers, track.Acks, track.Resends, track.Carbon, track.Archived, track.Receipt, track.Marks, track.Corrects, track.Replies, track.Reacts, track.Refuses, track.Login, track.Verifies, track.RestsOn}
+	relations = []string{"", track.Answers, track.Acks, track.Resends, track.Carbon, track.Archived, track.Receipt, track.Marks, track.Corrects, track.Replies, track.Reacts, track.Refuses, track.Login, track.Verifies, track.RestsOn, track.NoteOn}
 	phases    = []string{"", track.PhaseTCP, track.PhaseStream, track.PhaseTLS, track.PhaseSASL, track.PhaseBind, track.PhaseOnline, track.PhaseClosing, track.PhaseClosed, track.PhaseDialback}
 )
 
