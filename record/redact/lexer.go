@@ -299,7 +299,7 @@ func (l *lexer) tag(b []byte) {
 		return
 	}
 	if len(b) > 1 && b[1] == '/' {
-		l.r.scan(l.r.value(b[2:], false), secretOnly, false)
+		l.r.stays(b[2:])
 		switch {
 		case l.depth > 0:
 			l.depth--
@@ -315,13 +315,15 @@ func (l *lexer) tag(b []byte) {
 	name := string(b[1:min(end, 1+1024)])
 	attrs := attributes(b, end)
 	f := l.open(name, attrs)
-	l.r.scan(l.r.value(b[1:end], false), secretOnly, false)
+	l.r.stays(b[1:end])
 	// What is no attribute is a broken tag: its words are replaced where they could be anything.
 	at := end
 	for i := range attrs {
 		a := &attrs[i]
-		l.r.each(l.r.value(b[at:a.start], false), notKnown)
-		l.r.scan(l.r.value(b[a.start:a.from], false), secretOnly, false)
+		if a.start-at > 1 || a.start > at && !blank(b[at]) {
+			l.r.each(l.r.value(b[at:a.start], false), notKnown)
+		}
+		l.r.stays(b[a.start:a.from])
 		l.r.apply(l.attribute(&f, a, attrs), a.value, true)
 		at = a.end
 	}

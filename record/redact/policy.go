@@ -278,14 +278,15 @@ func (r *redactor) apply(t treat, b []byte, escaped bool) {
 	case sasl:
 		r.sasl(b, t.mech)
 		return
+	case stays:
+		r.stays(b)
+		return
 	}
 	v := r.value(b, escaped)
 	if len(v.g) == 0 {
 		return
 	}
 	switch t.how {
-	case stays:
-		r.scan(v, secretOnly, false)
 	case address:
 		r.jid(trim(v))
 	case host:
@@ -332,6 +333,29 @@ func (r *redactor) apply(t treat, b []byte, escaped bool) {
 			kind = "address"
 		}
 		r.count(kind)
+	}
+}
+
+// stays replaces nothing but words that identify somebody. Most of it is the same over and over.
+func (r *redactor) stays(b []byte) {
+	clean := r.clean[0]
+	if r.collecting {
+		clean = r.clean[1]
+	}
+	if len(b) == 0 || clean[string(b)] {
+		return
+	}
+	if len(b) > 128 {
+		r.scan(r.value(b, true), secretOnly, false)
+		return
+	}
+	before := string(b)
+	r.scan(r.value(b, true), secretOnly, false)
+	if before == string(b) {
+		if len(clean) >= maxCached {
+			clear(clean)
+		}
+		clean[before] = true
 	}
 }
 

@@ -271,6 +271,9 @@ func (p *proof) changed(e *timeline.Entry, what string) {
 // frame looks at secrets, and at texts and addresses that everybody knows.
 func (p *proof) frame(o, e *timeline.Entry) {
 	for _, s := range stanza.Secrets(o.Frame) {
+		if s.Start == 0 {
+			continue // an unfinished tag, which has no content
+		}
 		a, b := o.Frame.Raw[s.Start:s.End], e.Frame.Raw[s.Start:s.End]
 		if s.What == "SASL" {
 			if survives(message(a), message(b)) {

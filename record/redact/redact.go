@@ -119,6 +119,7 @@ type redactor struct {
 	missed     int64 // texts whose phrases are not looked for
 	cipher     cipher
 	names      map[string]string
+	clean      [2]map[string]bool // what stays as it is, when writing and when collecting
 	o          Options
 	report     Report
 
@@ -171,7 +172,7 @@ func (e *hinted) Unwrap() error { return e.error }
 
 func newRedactor(o Options) (*redactor, error) {
 	r := &redactor{o: o, keep: make(map[string]bool), secrets: make(map[uint64]struct{}), ips: make(map[netip.Addr]struct{}), phrases: make(map[uint64]struct{}),
-		unsearched: make(map[uint64]struct{}), names: make(map[string]string), report: Report{Replaced: make(map[string]int64)}, cipher: cipher{abc: make(alphabet)}}
+		unsearched: make(map[uint64]struct{}), names: make(map[string]string), clean: [2]map[string]bool{make(map[string]bool), make(map[string]bool)}, report: Report{Replaced: make(map[string]int64)}, cipher: cipher{abc: make(alphabet)}}
 	for _, k := range o.Keep {
 		known := false
 		for _, kind := range Kinds {

@@ -97,3 +97,51 @@ func events(t testing.TB, path string) (evs []record.Event) {
 		evs = append(evs, ev)
 	}
 }
+
+// A text that is longer than what is looked at as one, an element that never ends, and more that waits than may wait.
+func TestLong(t *testing.T) {
+	text := strings.Repeat("Wherefore art thou, Роmeо? &amp; 🙂 ", 10_000)
+	doc := `<message from='juliet@capulet.example'><body>` + text + `</body></message><presence from='juliet@capulet.example' to='` + strings.Repeat("x", 2*maxPiece) + `'/>`
+	var out [2]string
+	for i, size := range []int{len(doc), 1447} {
+		r, err := newRedactor(Options{Seed: "1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r.collecting = range []bool{true, false} {
+			b := []byte(doc)
+			l := lexer{r: r}
+			for at := 0; at < len(b); at += size {
+				l.feed(b[at:min(len(b), at+size)])
+				if len(l.tok) > maxPiece+size {
+					t.Fatalf("%d bytes wait", len(l.tok))
+				}
+			}
+			l.flush()
+			out[i] = string(b)
+		}
+	}
+	body := func(s string) string { return s[:strings.Index(s, "</body>")] }
+	if body(out[0]) != body(out[1]) {
+		t.Error("the chunks make a difference")
+	}
+	if strings.Contains(out[1], "herefore") || strings.Contains(out[1], "juliet") || strings.Count(out[1], "&amp;") != 10_000 {
+		t.Error("not all was replaced")
+	}
+
+	r, _ := newRedactor(Options{Seed: "1"})
+	r.conns = make(map[int]*conn)
+	got := 0
+	emit := func(record.Event) error { got++; return nil }
+	r.take(record.Event{C: 1, E: record.EventData, D: record.CS, Data: []byte("<message><body>Where"), HasData: true}, emit)
+	big := []byte("<a>" + strings.Repeat("b", 1<<20) + "</a>")
+	for range 70 {
+		r.take(record.Event{C: 2, E: record.EventData, D: record.CS, Data: big, HasData: true}, emit)
+		if r.queued > maxHeld {
+			t.Fatal("too much waits")
+		}
+	}
+	if got == 0 || r.report.Early == 0 {
+		t.Errorf("%d events came, %d early", got, r.report.Early)
+	}
+}

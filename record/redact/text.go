@@ -66,9 +66,9 @@ const maxPhrases = 64
 
 // learnText remembers phrases of a text, which must not occur in what is written; of a single word, the word.
 func (r *redactor) learnText(v value) {
-	n, last := 0, word{}
-	v.words(func(w value) { n, last = n+1, w.word() })
-	if n == 1 && last.size >= 6 && last.letters > 0 {
+	n, last := 0, value{}
+	v.words(func(w value) { n, last = n+1, w })
+	if n == 1 && len(last.g) >= 6 && last.word().letters > 0 {
 		r.learn(last)
 	}
 	n = 0
@@ -89,6 +89,7 @@ func (r *redactor) learnText(v value) {
 // passes over words for which same is false. What stands in markup is no prose.
 func phrases(v value, f func(h uint64) bool, same func(w value) bool) {
 	var before [2]word
+	var known [2]bool
 	run, end, on := 0, 0, true
 	v.words(func(w value) {
 		x := w.word()
@@ -102,11 +103,12 @@ func phrases(v value, f func(h uint64) bool, same func(w value) bool) {
 			run = 0
 		}
 		end = to
-		known := before[0].known && before[1].known && x.known
-		if run >= 2 && !known && before[0].size+before[1].size+x.size >= 9 {
+		k := w.known()
+		if run >= 2 && !(k && known[0] && known[1]) && before[0].size+before[1].size+x.size >= 9 {
 			on = f(before[0].hash*0x9e3779b97f4a7c15 ^ (before[1].hash*0xbf58476d1ce4e5b9 + x.hash))
 		}
 		before[0], before[1] = before[1], x
+		known[0], known[1] = known[1], k
 		run++
 	})
 }
@@ -134,7 +136,7 @@ func (r *redactor) blob(v value, kind string) {
 func (r *redactor) learnWords(v value, most int) {
 	v.words(func(w value) {
 		if most--; most >= 0 {
-			r.learn(w.word())
+			r.learn(w)
 		}
 	})
 }

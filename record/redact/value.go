@@ -80,7 +80,7 @@ type word struct {
 	letters int // that are no digits
 	size    int // runes
 	long    bool
-	known   bool // of the protocol
+	ascii   bool
 }
 
 var hashSeed = maphash.MakeSeed()
@@ -118,13 +118,33 @@ func (v value) word() word {
 	default:
 		w.long = len(b) >= minOther
 	}
-	w.known = ascii && vocabulary()[string(b)]
+	w.ascii = ascii
 	return w
 }
 
+// known reports whether a word is one of the protocol's.
+func (v value) known() bool {
+	var buf [32]byte
+	if len(v.g) > len(buf) {
+		return false
+	}
+	for i := range v.g {
+		c := v.g[i].r
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		if c >= utf8.RuneSelf {
+			return false
+		}
+		buf[i] = byte(c)
+	}
+	return vocabulary()[string(buf[:len(v.g)])]
+}
+
 // learn remembers a word that must not occur in what is written.
-func (r *redactor) learn(w word) {
-	if !w.long || w.known {
+func (r *redactor) learn(v value) {
+	w := v.word()
+	if !w.long || v.known() {
 		if w.size > 1 {
 			r.unsearched[w.hash&0xffff] = struct{}{}
 		}
@@ -140,7 +160,7 @@ func (r *redactor) learn(w word) {
 }
 
 func (r *redactor) secret(w word) bool {
-	if !w.long || w.known {
+	if !w.long {
 		return false
 	}
 	_, ok := r.secrets[w.hash]
@@ -150,7 +170,7 @@ func (r *redactor) secret(w word) bool {
 // name replaces a word by its pseudonym.
 func (r *redactor) name(v value) {
 	if r.collecting {
-		r.learn(v.word())
+		r.learn(v)
 		return
 	}
 	from, to := v.g[0].at, v.g[len(v.g)-1].at+v.g[len(v.g)-1].n
@@ -210,14 +230,13 @@ const (
 // each replaces the words of v.
 func (r *redactor) each(v value, p plain) {
 	v.words(func(w value) {
-		x := w.word()
 		switch p {
 		case secretOnly:
-			if r.collecting || !r.secret(x) {
+			if r.collecting || !r.secret(w.word()) {
 				return
 			}
 		case notKnown:
-			if x.known || x.letters == 0 && x.size < minDigits || x.size == 1 {
+			if x := w.word(); x.letters == 0 && x.size < minDigits || x.size == 1 || w.known() {
 				return
 			}
 		}
@@ -466,24 +485,42 @@ func isDomain(s string) bool {
 	return true
 }
 
-// encodings are the forms of base64 in which something can stand.
-var encodings = []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding}
-
 const minEncoded = 8
 
-// hides reports whether s is base64 of something that holds a secret.
+// hides reports whether s is base64, of either alphabet, of something that holds a secret.
 func (r *redactor) hides(s string) bool {
-	if len(s) < minEncoded || strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_") != "" {
+	s = strings.TrimRight(s, "=")
+	if len(s) < minEncoded || len(s) > maxToken || len(s)%4 == 1 {
+		return false
+	}
+	e := base64.RawStdEncoding
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z', c == '+', c == '/':
+		case c == '-', c == '_':
+			e = base64.RawURLEncoding
+		default:
+			return false
+		}
+	}
+	b, err := e.DecodeString(s)
+	if err != nil {
+		return false
+	}
+	run := 0
+	for _, c := range b {
+		if run++; c < 0x80 && !(c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z') {
+			run = 0
+		}
+		if run == minWord {
+			break
+		}
+	}
+	if run < minWord {
 		return false
 	}
 	found := false
-	for _, e := range encodings {
-		b, err := e.DecodeString(s)
-		if err != nil {
-			continue
-		}
-		value{b, glyphs(b, false, nil)}.words(func(w value) { found = found || r.secret(w.word()) })
-	}
+	value{b, glyphs(b, false, nil)}.words(func(w value) { found = found || r.secret(w.word()) })
 	return found
 }
 
