@@ -148,4 +148,7 @@ func (l *ledger) close(f *Facts) {
 		}
 		l.open[d] = nil
 	}
+	// Ten thousand closed connections are remembered: not what was asked on
+	// each of them.
+	l.ended = [2]twoGenerations{}
 }

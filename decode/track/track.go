@@ -235,6 +235,7 @@ func (t *Tracker) Close(id int, at time.Duration, by, why string) Facts {
 	f := Facts{}
 	c.ledger.close(&f)
 	c.manage.close(&f)
+	clear(c.queries)
 	c.unanswered(&f)
 	if c.headers[CS] > 0 && c.bosh == nil && by != "proxy" && !(c.ended[CS] && c.ended[SC]) {
 		who := "neither side"

@@ -3,6 +3,7 @@ package track
 import (
 	"encoding/base64"
 	"fmt"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -402,4 +403,34 @@ func BenchmarkFrame(b *testing.B) {
 		n++
 		t.Frame(Frame{Conn: 1, Dir: SC, N: n, Frame: f, Stanza: &s})
 	}
+}
+
+// A recording of many connections, one after another, is not kept in memory.
+func TestClosedConnectionsAreSmall(t *testing.T) {
+	heap := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	var tr Tracker
+	s := stanza.Stanza{Kind: "iq", Name: "iq", NS: "jabber:client"}
+	before := heap()
+	const conns, queries = 200, 1000
+	for c := 1; c <= conns; c++ {
+		tr.Open(c, 0)
+		for i := range queries {
+			s.ID, s.Type = fmt.Sprintf("%d-%d-and-a-long-id", c, i), "get"
+			tr.Frame(Frame{Conn: c, Dir: CS, N: i, Frame: decode.Frame{Kind: decode.Element}, Stanza: &s})
+			s.Type = "result"
+			if f := tr.Frame(Frame{Conn: c, Dir: SC, N: i, Frame: decode.Frame{Kind: decode.Element}, Stanza: &s}); !f.HasLatency {
+				t.Fatalf("%+v", f)
+			}
+		}
+		tr.Close(c, 0, "client", "")
+	}
+	if grown := (heap() - before) / conns; grown > 10_000 {
+		t.Errorf("%d bytes for a connection with %d queries", grown, queries)
+	}
+	runtime.KeepAlive(&tr)
 }
