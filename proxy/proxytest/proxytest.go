@@ -155,6 +155,7 @@ type Prosody struct {
 	HTTP      string // host:port of WebSocket and BOSH: see installHTTP
 	HTTPS     string // the same over TLS
 	Files     string // a directory that it serves at /
+	Debug     string // its log at level debug, with whole stanzas
 	config    string
 	elsewhere string // see SendElsewhere
 }
@@ -168,7 +169,7 @@ func StartProsody(t testing.TB, ca *CA, hosts ...string) *Prosody {
 	prosody := Need(t, "prosody", "prosody prosody-modules lua-unbound")
 	dir := t.TempDir()
 	port, direct, component := Port(t), Port(t), Port(t)
-	p := &Prosody{Addr: fmt.Sprintf("127.0.0.1:%d", port), Direct: fmt.Sprintf("127.0.0.1:%d", direct), Component: fmt.Sprintf("127.0.0.1:%d", component), config: filepath.Join(dir, "prosody.cfg.lua")}
+	p := &Prosody{Addr: fmt.Sprintf("127.0.0.1:%d", port), Direct: fmt.Sprintf("127.0.0.1:%d", direct), Component: fmt.Sprintf("127.0.0.1:%d", component), config: filepath.Join(dir, "prosody.cfg.lua"), Debug: filepath.Join(dir, "debug.log")}
 	if err := os.Mkdir(filepath.Join(dir, "data"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -181,13 +182,13 @@ component_ports = { %[10]d }  component_interfaces = { "127.0.0.1" }
 c2s_ports = { %[4]d }  c2s_direct_tls_ports = { %[5]d }  s2s_ports = {}
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
-modules_enabled = { "roster", "saslauth", "tls", "disco", "ping", "version", "carbons", "smacks", "offline", "elsewhere", "websocket", "bosh", "http_files" }
+modules_enabled = { "roster", "saslauth", "tls", "disco", "ping", "version", "carbons", "smacks", "offline", "elsewhere", "websocket", "bosh", "http_files", "stanza_debug" }
 modules_disabled = { "s2s" }
 certificates = %[6]q
 ssl = { certificate = %[7]q; key = %[8]q }
 c2s_direct_tls_ssl = ssl
-log = { { levels = { min = "info" }, to = "file", filename = %[9]q } }
-`, filepath.Join(dir, "pid"), filepath.Join(dir, "data"), filepath.Join(dir, "sock"), port, direct, dir, cert, key, filepath.Join(dir, "log"), component)
+log = { { levels = { min = "info" }, to = "file", filename = %[9]q }; { levels = { min = "debug" }, to = "file", filename = %[11]q } }
+`, filepath.Join(dir, "pid"), filepath.Join(dir, "data"), filepath.Join(dir, "sock"), port, direct, dir, cert, key, filepath.Join(dir, "log"), component, p.Debug)
 	cfg.WriteString(p.installElsewhere(t, dir))
 	cfg.WriteString(p.installHTTP(t, ca, dir, hosts[0]))
 	for _, h := range hosts {

@@ -1,5 +1,5 @@
-"""slix.py JID PASSWORD HOST:PORT CA [--direct] [--to JID --say TEXT] [--online FILE] [--expect N]"""
-import argparse, asyncio, sys
+"""slix.py JID PASSWORD HOST:PORT CA [--direct] [--to JID --say TEXT] [--online FILE] [--expect N] [--debug]"""
+import argparse, asyncio, logging, sys
 import slixmpp
 
 p = argparse.ArgumentParser()
@@ -9,11 +9,14 @@ p.add_argument("addr")
 p.add_argument("ca")
 p.add_argument("--direct", action="store_true")
 p.add_argument("--follow", action="store_true")
+p.add_argument("--debug", action="store_true", help="log what is said")
 p.add_argument("--to")
 p.add_argument("--say")
 p.add_argument("--online", help="a file to make when the server has seen the presence")
 p.add_argument("--expect", type=int, default=0)
 a = p.parse_args()
+if a.debug:
+    logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(levelname)-8s %(name)s: %(message)s")
 host, port = a.addr.rsplit(":", 1)
 
 

@@ -138,7 +138,7 @@ func (d *dialog) refuse(why string) {
 		return
 	case d.id == 0:
 		d.accept("")
-		d.c.s.note(d.c.now, d.id, "", "this is probably no XMPP: "+why, "")
+		d.c.s.note(d.c.now, d.id, "", "taken in because everything was asked for: "+why, "")
 	}
 	// What it is, is shown.
 	w := d.web
