@@ -183,3 +183,40 @@ func TestImportLive(t *testing.T) {
 		})
 	}
 }
+
+// TestImportExported takes the recordings of testdata out as captures and stream files
+// and in again: nothing differs.
+func TestImportExported(t *testing.T) {
+	recordings, err := filepath.Glob("../../testdata/recordings/*.jsonl")
+	if err != nil || len(recordings) < 3 {
+		t.Fatalf("%v: %q", err, recordings)
+	}
+	for _, file := range recordings {
+		want := shown(t, "--format=json", "--show-secrets", file)
+		dir := t.TempDir()
+		capture, streams := filepath.Join(dir, "s.pcapng"), filepath.Join(dir, "s")
+		for _, args := range [][]string{{"--to=pcapng", "--show-secrets", "-o", capture}, {"--to=streams", "-o", streams}} {
+			if out, err := xmpplens(t, append([]string{"export", file}, args...)...).CombinedOutput(); err != nil {
+				t.Fatalf("export %s: %v\n%s", file, err, out)
+			}
+		}
+		if got := shown(t, "--format=json", "--show-secrets", imports(t, capture)); got != want {
+			t.Errorf("%s differs after pcapng", file)
+		}
+		if got := shown(t, "--format=json", "--show-secrets", imports(t, streams)); got != want {
+			t.Errorf("%s differs after streams", file)
+		}
+		// Its packets alone, as other programs' are read.
+		editcap := proxytest.Need(t, "editcap", "tshark")
+		packets := filepath.Join(dir, "packets.pcap")
+		if out, err := exec.Command(editcap, "-F", "pcap", capture, packets).CombinedOutput(); err != nil {
+			t.Fatalf("editcap: %v: %s", err, out)
+		}
+		alone := imports(t, packets)
+		for _, d := range []string{"CS", "SC"} {
+			if a, b := meaning(t, alone, d, "iq", "message", "presence"), meaning(t, file, d, "iq", "message", "presence"); !slices.Equal(a, b) {
+				t.Errorf("%s: %s: the packets say\n%q\nthe recording\n%q", file, d, a, b)
+			}
+		}
+	}
+}

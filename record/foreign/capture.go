@@ -55,6 +55,7 @@ type captured struct {
 	ids     int
 	now     time.Time // of the packet
 	begun   bool
+	ours    bool           // xmpplens wrote it
 	others  map[string]int // what was left out, connections of each kind
 	links   map[int]int64  // packets of link types that cannot be read
 	evicted int
@@ -75,7 +76,7 @@ func readCapture(in *input, o Options, s *sink) error {
 			break
 		}
 		if strings.HasPrefix(r.app, "xmpplens") {
-			p.comments = nil // they say what follows from the stanzas anyway
+			p.comments, c.ours = nil, true // they say what follows from the stanzas anyway
 		}
 		c.packet(p)
 	}

@@ -74,6 +74,14 @@ func (d *dialog) speak(dir record.Dir, b []byte) {
 			s.within()
 		}
 	}
+	if d.c.ours && d.agreed && !d.secure() && beginsStream(b) {
+		// What was inside of TLS is exported in the clear.
+		d.agreed, d.asked = false, false
+		d.say(record.Event{E: record.EventSecure, Leg: record.BothLegs, Version: "TLS", Text: "it was taken off when xmpplens exported the capture"})
+		for i := range d.stream {
+			d.stream[i].layer()
+		}
+	}
 	for len(b) > 0 && !d.refused {
 		switch {
 		case d.squeezed:
