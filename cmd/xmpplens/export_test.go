@@ -1,12 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -14,8 +10,6 @@ import (
 	"testing"
 
 	"github.com/xmpplens/xmpplens/proxy/proxytest"
-	"github.com/xmpplens/xmpplens/record"
-	"github.com/xmpplens/xmpplens/record/export"
 )
 
 // A real session, exported for Wireshark: tshark shows every stanza with its
@@ -77,29 +71,9 @@ func TestExportOfARealSession(t *testing.T) {
 		t.Errorf("tshark shows\n%s\nand the recording has\n%s", strings.Join(seen, "\n"), strings.Join(want, "\n"))
 	}
 
-	f, err := os.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	back, err := export.ReadCapture(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := bytes.NewBuffer(record.AppendHeader(nil, back.Header))
-	for {
-		ev, err := back.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		text.Write(record.AppendLine(nil, &ev))
-	}
 	again := filepath.Join(t.TempDir(), "again.jsonl")
-	if err := os.WriteFile(again, text.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
+	if out, err := xmpplens(t, "import", file, "-w", again).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
 	p.file = again
 	if s := p.show("--format=json", "--show-secrets"); s != show {

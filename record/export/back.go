@@ -52,7 +52,9 @@ func (b *Back) Next() (record.Event, error) {
 				take := max(min(ev.N, n), 0)
 				b.Missing += ev.N - take
 				ev.Data, ev.HasData, ev.N = b.have[k][:take:take], true, 0
-				b.have[k] = b.have[k][take:]
+				if take > 0 {
+					b.have[k] = b.have[k][take:]
+				}
 				b.queue = b.queue[1:]
 				return ev, nil
 			}

@@ -151,6 +151,11 @@ var samples = map[string][]string{
 		`{"t":6,"c":1,"e":"http","op":"GET","text":"/index.html","code":200}`,
 		`{"t":7,"c":3,"e":"data","d":"CS","s":"nobody opened this<"}`,
 	},
+	"empty data": {
+		`{"t":1,"c":1,"e":"data","d":"CS","s":""}`,
+		`{"t":2,"c":1,"e":"data","d":"CS","s":" "}`,
+		`{"t":2,"c":1,"e":"data","d":"CS","s":""}`,
+	},
 	"two at once": {
 		`{"t":1,"c":1,"e":"open","kind":"c2s","client":"192.0.2.1:40000","server":"192.0.2.2:5222"}`,
 		`{"t":2,"c":2,"e":"open","kind":"c2s","client":"192.0.2.1:40000","server":"192.0.2.2:5223"}`,
