@@ -144,7 +144,7 @@ func (r *redactor) document(b []byte) {
 	if len(b) == 0 {
 		return
 	}
-	if t := bytes.TrimSpace(b); len(t) > 0 && t[0] != '<' {
+	if bytes.IndexByte(b, '<') < 0 {
 		r.scan(r.value(b, true), notKnown, true)
 		return
 	}
@@ -168,9 +168,12 @@ func (r *redactor) strings(ev *record.Event) {
 	case record.EventHTTP:
 		r.str(&ev.Text, link, "url")
 	case record.EventNote:
-		if r.keep["note"] {
+		switch {
+		case strings.HasPrefix(ev.Text, "expect"):
+			r.said(&ev.Text, false) // what check holds the recording to: its words are a language
+		case r.keep["note"]:
 			r.sentence(&ev.Text)
-		} else {
+		default:
 			say(&ev.Text)
 		}
 	case record.EventControl:
@@ -235,7 +238,9 @@ func (r *redactor) subject(s *string) {
 }
 
 // sentence replaces addresses in what this program says; in quotes it repeats others.
-func (r *redactor) sentence(s *string) {
+func (r *redactor) sentence(s *string) { r.said(s, true) }
+
+func (r *redactor) said(s *string, dotted bool) {
 	if *s == "" {
 		return
 	}
@@ -247,7 +252,7 @@ func (r *redactor) sentence(s *string) {
 		if at < 0 {
 			at = len(v.g)
 		}
-		r.scan(v.sub(0, at), p, true)
+		r.scan(v.sub(0, at), p, dotted)
 		v = v.sub(min(at+1, len(v.g)), len(v.g))
 		if p == secretOnly {
 			p = notKnown

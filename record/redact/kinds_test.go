@@ -235,6 +235,7 @@ func TestEvents(t *testing.T) {
 		{E: record.EventSecure, C: 1, Leg: "server", Version: "TLS 1.3", Peer: "CN=capulet.example,O=House of Capulet", Why: `the certificate is for capulet.example, not for "garden.capulet.example"`},
 		{E: record.EventNote, C: 1, By: "proxy", Text: "connected to 203.0.113.7:5222", Hint: "see --server-ca"},
 		{E: record.EventNote, Text: "here Juliet disappears"},
+		{E: record.EventNote, By: record.ByUser, Text: `expect answer within 2s: from.bare == "juliet@capulet.example"`},
 		{E: record.EventTLS, C: 1, D: record.CS, Data: []byte{0x17, 3, 3, 0, 1, 9}, HasData: true},
 		{E: record.EventHTTP, C: 1, Op: "GET", Text: "/http-bind?sid=abc", Code: 200},
 		{E: record.EventControl, C: 1, D: record.CS, Op: "ping", Data: []byte("juliet"), HasData: true},
@@ -259,9 +260,10 @@ func TestEvents(t *testing.T) {
 		{out[0].Client, `\d{3}\.\d\.\d{3}\.\d:40122`}, {out[0].Server, `chat\.\w{7}\.example:5222`}, {out[0].Kind, "c2s"},
 		{out[1].Peer, `CN=\w{7}\.example,O=\w{5} \w\w \w{7}`}, {out[1].Why, `the certificate is for \w{7}\.example, not for "\w{6}\.\w{7}\.example"`},
 		{out[2].Text, `connected to \d{3}\.\d\.\d{3}\.\d:5222`}, {out[2].Hint, "see --server-ca"}, {out[3].Text, `\w{4} \w{6} \w{10}`},
-		{string(out[4].Data), "\x00{6}"}, {out[5].Text, `/http-bind\?\w{3}=\w{3}`}, {string(out[6].Data), `\w{6}`},
-		{string(out[7].Data), `<message from='\w{6}@\w{7}\.example'/>`}, {out[7].By, `rule \w{7}-\w{4}`}, {out[7].Why, `\w{6} \w{5}`},
-		{string(out[8].Extra[0].Value), `\{"a":\["\w{6}@\w{7}\.example",1,true\]\}`}, {out[9].Error, `read tcp \d{3}\.\d\.\d{3}\.\d:40122: connection reset by peer`},
+		{out[4].Text, `expect answer within 2s: from.bare == "\w{6}@\w{7}\.example"`},
+		{string(out[5].Data), "\x00{6}"}, {out[6].Text, `/http-bind\?\w{3}=\w{3}`}, {string(out[7].Data), `\w{6}`},
+		{string(out[8].Data), `<message from='\w{6}@\w{7}\.example'/>`}, {out[8].By, `rule \w{7}-\w{4}`}, {out[8].Why, `\w{6} \w{5}`},
+		{string(out[9].Extra[0].Value), `\{"a":\["\w{6}@\w{7}\.example",1,true\]\}`}, {out[10].Error, `read tcp \d{3}\.\d\.\d{3}\.\d:40122: connection reset by peer`},
 	} {
 		if !regexp.MustCompile(`^(?:`+c.want+`)$`).MatchString(c.got) || regexp.MustCompile(`(?i)juliet|capulet|203\.0\.113|garden`).MatchString(c.got) {
 			t.Errorf("%q, want %s", c.got, c.want)
