@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/xmpplens/xmpplens/decode/stanza"
 	"github.com/xmpplens/xmpplens/record/timeline"
 )
 
@@ -290,6 +291,9 @@ func (c *comparison) describe(ctx context.Context) error {
 				return nil
 			}
 			t.summary = strings.Clone(e.Stanza.Summary)
+			if e.Dir != "" {
+				t.summary = stanza.Parse(e.Frame).Summary
+			}
 			if x := e.Stanza.Error; x != nil {
 				t.outcome = strings.TrimSpace("error " + clip(x.Condition))
 				if x.Text != "" {

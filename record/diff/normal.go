@@ -309,12 +309,3 @@ func (e *element) attr(name string) string {
 	}
 	return ""
 }
-
-func (e *element) child(ns, name string) *element {
-	for _, c := range e.children {
-		if c.name == name && (ns == "" || c.ns == ns) {
-			return c
-		}
-	}
-	return nil
-}

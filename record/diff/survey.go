@@ -50,6 +50,9 @@ func (s *session) each(ctx context.Context, o *Options, emit func(*timeline.Entr
 	}
 	defer r.Close()
 	var fold timeline.Folder
+	if o.Filter == nil {
+		fold.Mute()
+	}
 	var failed error
 	n := 0
 	sink := timeline.Sink{

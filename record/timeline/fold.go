@@ -61,6 +61,10 @@ type change struct {
 	used    bool // b was shown already: the rest of it is left out
 }
 
+// Mute leaves out the summaries of stanzas, for readers of everything but a few;
+// stanza.Parse makes them anew.
+func (f *Folder) Mute() { f.mute = true }
+
 func (f *Folder) conn(id int) *conn {
 	c := f.conns[id]
 	if c == nil {
