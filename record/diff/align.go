@@ -18,8 +18,9 @@ type comparison struct {
 
 // couple is two exchanges that belong together, or one that is alone: -1.
 type couple struct {
-	u     [2]int32 // index in session.units
-	moved bool
+	u       [2]int32 // index in session.units
+	moved   bool
+	differs bool
 }
 
 // less orders sessions by what they say; those that say the same are equal.
@@ -116,9 +117,10 @@ func (c *comparison) align() {
 // in whatever place they are; what is asynchronous is no difference. Every step is
 // linear, so that a million of one key are no harder than a million keys.
 func alignUnits(ua, ub []unit, a, b []int32) []couple {
-	to := make(map[int32]int32, len(a))
-	moved := make(map[int32]bool)
-	restA, restB := a, b
+	m := matching{to: make([]int32, len(a)), taken: make([]bool, len(b))}
+	for i := range m.to {
+		m.to[i] = -1
+	}
 	for _, id := range []func(*unit) [2]uint64{
 		func(u *unit) [2]uint64 { return [2]uint64{u.key, u.whole} },
 		func(u *unit) [2]uint64 { return [2]uint64{u.key, u.lead ^ 1} },
@@ -127,85 +129,89 @@ func alignUnits(ua, ub []unit, a, b []int32) []couple {
 		func(u *unit) [2]uint64 { return [2]uint64{u.near, u.sub} },
 		func(u *unit) [2]uint64 { return [2]uint64{u.near} },
 	} {
-		restA, restB = pairBy(ua, ub, restA, restB, id, to)
-	}
-	// Messages and presences must keep their order among those of their sender:
-	// those outside the longest run that does have moved.
-	if len(to) > 0 {
-		by := make(map[uint64][]int32)
-		var order []uint64
-		for _, i := range a {
-			if j, ok := to[i]; ok && ua[i].flags&isOrdered != 0 && ua[i].key == ub[j].key {
-				k := ua[i].key
-				if by[k] == nil {
-					order = append(order, k)
-				}
-				by[k] = append(by[k], i)
-			}
+		if m.n == min(len(a), len(b)) {
+			break
 		}
-		for _, k := range order {
-			l := by[k]
-			seq := make([]int32, len(l))
-			for n, i := range l {
-				seq[n] = to[i]
-			}
-			for _, n := range outside(seq) {
-				moved[l[n]] = true
-			}
-		}
+		m.pair(ua, ub, a, b, id)
 	}
-	taken := make(map[int32]bool, len(to))
-	for _, j := range to {
-		taken[j] = true
-	}
-	out := make([]couple, 0, len(a)+len(restB))
+	moved := m.moved(ua, ub, a, b)
+	out := make([]couple, 0, len(a)+len(b)-m.n)
 	at := 0
-	alone := func(until int32) { // what only b has, in front of what follows
-		for ; at < len(b) && b[at] < until; at++ {
-			if !taken[b[at]] {
+	alone := func(until int) { // what only b has, in front of what follows
+		for ; at < until; at++ {
+			if !m.taken[at] {
 				out = append(out, couple{u: [2]int32{-1, b[at]}})
 			}
 		}
 	}
-	for _, i := range a {
-		j, ok := to[i]
-		if !ok {
-			out = append(out, couple{u: [2]int32{i, -1}})
+	for i := range a {
+		j := m.to[i]
+		if j < 0 {
+			out = append(out, couple{u: [2]int32{a[i], -1}})
 			continue
 		}
-		alone(j)
-		out = append(out, couple{[2]int32{i, j}, moved[i]})
+		alone(int(j))
+		out = append(out, couple{u: [2]int32{a[i], b[j]}, moved: moved[int32(i)]})
 	}
-	alone(int32(len(ub)))
+	alone(len(b))
 	return out
 }
 
-// pairBy pairs what has the same id, in order, and returns what is left.
-func pairBy(ua, ub []unit, a, b []int32, id func(*unit) [2]uint64, to map[int32]int32) (restA, restB []int32) {
-	if len(a) == 0 || len(b) == 0 {
-		return a, b
+// matching is which place in one list belongs to which in the other.
+type matching struct {
+	to    []int32 // by place in a; -1 = none
+	taken []bool  // by place in b
+	n     int     // pairs
+}
+
+// pair pairs what has the same id and has no partner, in order.
+func (m *matching) pair(ua, ub []unit, a, b []int32, id func(*unit) [2]uint64) {
+	first := make(map[[2]uint64]int32)
+	next := make([]int32, len(b))
+	for j := len(b) - 1; j >= 0; j-- {
+		if !m.taken[j] {
+			k := id(&ub[b[j]])
+			if n, ok := first[k]; ok {
+				next[j] = n
+			} else {
+				next[j] = -1
+			}
+			first[k] = int32(j)
+		}
 	}
-	by := make(map[[2]uint64][]int32)
-	for _, j := range b {
-		k := id(&ub[j])
-		by[k] = append(by[k], j)
-	}
-	taken := make(map[int32]bool)
-	for _, i := range a {
-		k := id(&ua[i])
-		if l := by[k]; len(l) > 0 {
-			to[i], by[k] = l[0], l[1:]
-			taken[l[0]] = true
+	for i := range a {
+		if m.to[i] >= 0 {
 			continue
 		}
-		restA = append(restA, i)
-	}
-	for _, j := range b {
-		if !taken[j] {
-			restB = append(restB, j)
+		k := id(&ua[a[i]])
+		if j, ok := first[k]; ok && j >= 0 {
+			m.to[i], m.taken[j] = j, true
+			m.n++
+			first[k] = next[j]
 		}
 	}
-	return restA, restB
+}
+
+// moved finds the messages and presences that have lost their place among those
+// of their sender: those outside the longest run that is in order.
+func (m *matching) moved(ua, ub []unit, a, b []int32) map[int32]bool {
+	by := make(map[uint64][]int32)
+	for i, j := range m.to {
+		if u := &ua[a[i]]; j >= 0 && u.flags&isOrdered != 0 && u.key == ub[b[j]].key {
+			by[u.key] = append(by[u.key], int32(i))
+		}
+	}
+	out := make(map[int32]bool)
+	for _, l := range by {
+		seq := make([]int32, len(l))
+		for n, i := range l {
+			seq[n] = m.to[i]
+		}
+		for _, n := range outside(seq) {
+			out[l[n]] = true
+		}
+	}
+	return out
 }
 
 // outside returns the places in seq that are outside one of its longest

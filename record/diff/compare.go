@@ -28,8 +28,13 @@ type told struct {
 func (c *comparison) differ() (same int, counts map[Class]int) {
 	counts = make(map[Class]int)
 	add := func(p *pending) {
-		if !c.o.Ignore.classes[p.Class] && !c.o.Ignore.phases[p.Phase] {
-			counts[p.Class]++
+		if c.o.Ignore.classes[p.Class] || c.o.Ignore.phases[p.Phase] {
+			return
+		}
+		if p.couple >= 0 {
+			c.pairs[p.couple].differs = true
+		}
+		if counts[p.Class]++; counts[p.Class] <= MaxDetailed { // no class has more among the first
 			c.diffs = append(c.diffs, p)
 		}
 	}
@@ -380,7 +385,7 @@ func (u *unit) streamFeatures() string {
 func (l *changes) both(a, b *told) {
 	switch {
 	case a.el != nil && b.el != nil:
-		l.compare(a.el.name, a.el, b.el)
+		l.compare(path{a.el.name, b.el.name}, a.el, b.el)
 	case a.el != b.el || a.summary != b.summary:
 		l.add(Changed, "", "too long to be described", "too long to be described")
 	}
@@ -404,11 +409,11 @@ func (c *comparison) followers(l *changes, n int) {
 					l.add(Changed, name, "too long to be described", "too long to be described")
 					continue
 				}
-				path := name
+				at := path{name, name}
 				if kind > 0 {
-					path += "/" + t.el.name
+					at = path{name + "/" + t.el.name, name + "/" + v.el.name}
 				}
-				l.compare(path, t.el, v.el)
+				l.compare(at, t.el, v.el)
 			}
 		}
 	}

@@ -169,6 +169,8 @@ type Change struct {
 	B    string `json:"b"`
 
 	Label string `json:"label,omitempty"` // a short name, of an element that is on one side only
+
+	path string // the same in terms of B
 }
 
 // A Row is a line of the two recordings side by side: the numbers of entries that

@@ -119,7 +119,7 @@ func (r *Report) unordered() any {
 		d.Changes = slices.Clone(d.Changes)
 		slices.SortFunc(d.Changes, func(a, b Change) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
 		d.What = ""
-		l = append(l, fmt.Sprint(d.Class, d.Sign, d.ConnA, d.ConnB, d.EntriesA, d.EntriesB, d.Changes, d.LeftOut))
+		l = append(l, fmt.Sprint(d.Class, d.Sign, d.ConnA, d.ConnB, d.EntriesA, d.EntriesB, d.Changes, d.LeftOut, d.what, d.seconds))
 	}
 	slices.Sort(l)
 	var pairs []string
@@ -172,6 +172,9 @@ func TestNoDifference(t *testing.T) {
 		{"what crosses the end", "C </stream:stream>\nS <presence from='romeo@DOMAIN/x'/>\nS </stream:stream>\nclose client", "C </stream:stream>\nS </stream:stream>\nclose client"},
 		{"asked just before the end", "S <iq type='get' id='v' from='romeo@DOMAIN/x'><query xmlns='jabber:iq:version'/></iq>\nC <iq type='result' id='v' to='romeo@DOMAIN/x'><query xmlns='jabber:iq:version'/></iq>\nC </stream:stream>", "S <iq type='get' id='v' from='romeo@DOMAIN/x'><query xmlns='jabber:iq:version'/></iq>\nC </stream:stream>"},
 		{"asked just before the recording ends", "C <presence/>\nC <iq type='get' id='v' to='romeo@DOMAIN/x'><query xmlns='jabber:iq:version'/></iq>\nS <iq type='result' id='v' from='romeo@DOMAIN/x'><query xmlns='jabber:iq:version'/></iq>", "C <presence/>\nC <iq type='get' id='v' to='romeo@DOMAIN/x'><query xmlns='jabber:iq:version'/></iq>"},
+		{"resources elsewhere", "S <iq type='set' id='r'><query xmlns='jabber:iq:roster'><item jid='romeo@other.example/one'/></query></iq>\n+5s", "S <iq type='set' id='r'><query xmlns='jabber:iq:roster'><item jid='romeo@other.example/two'/></query></iq>\n+5s"},
+		{"contacts by name before order", "S <presence from='romeo@DOMAIN/a'><show>away</show></presence>\nS <presence from='nurse@DOMAIN/b'/>", "S <presence from='nurse@DOMAIN/c'/>\nS <presence from='romeo@DOMAIN/d'><show>away</show></presence>"},
+		{"a question about a hash", "S <iq type='get' id='v'><query xmlns='http://jabber.org/protocol/disco#info' node='http://x.example#abcdefghijklmnopqrst='/></iq>\nC <iq type='result' id='v'/>", "S <iq type='get' id='w'><query xmlns='http://jabber.org/protocol/disco#info' node='http://x.example#0123456789abcdefghij='/></iq>\nC <iq type='result' id='w'/>"},
 		{"secrets", "C <iq type='set' id='1'><query xmlns='jabber:iq:register'><username>juliet</username><password>one</password></query></iq>\n+5s", "C <iq type='set' id='1'><query xmlns='jabber:iq:register'><username>juliet</username><password>other</password></query></iq>\n+5s"},
 		{"other names of the server", "C <presence to='garden@conference.DOMAIN/juliet'><x xmlns='http://jabber.org/protocol/muc'/></presence>", "C <presence to='garden@conference.DOMAIN/juliet'><x xmlns='http://jabber.org/protocol/muc'/></presence>"},
 		{"contacts with other names", "C <message to='romeo@DOMAIN'><body>a</body></message>", "C <message to='paris@DOMAIN'><body>a</body></message>"},
@@ -208,6 +211,13 @@ func TestDifferences(t *testing.T) {
 		{name: "a missing message", a: msg("one") + msg("two") + msg("three"), b: msg("one") + msg("three"), want: []string{"missing -"}},
 		{name: "another body", a: msg("one") + msg("two"), b: msg("one") + msg("zwei"), want: []string{"different ~; ~ message/body"}},
 		{name: "the order of messages of one sender", a: msg("one") + msg("two") + msg("three"), b: msg("two") + msg("three") + msg("one"), want: []string{"order ~; ~ order"}},
+		{name: "two that change places", a: msg("one") + msg("two"), b: msg("two") + msg("one"), want: []string{"order ~; ~ order"}},
+		{name: "a message is missing where all get an id", a: msg("one") + msg("two") + msg("three"),
+			b:    strings.ReplaceAll(msg("one")+msg("three"), "</body>", "</body><x xmlns='u'/>"),
+			want: []string{"different ~; + message/x", "different ~; + message/x", "missing -"}},
+		{name: "one contact of several", a: "S <iq type='set' id='r'><query xmlns='jabber:iq:roster'><item jid='romeo@DOMAIN' subscription='both'/><item jid='nurse@DOMAIN' subscription='both'/></query></iq>\n+5s\nC <iq type='result' id='r'/>",
+			b:    "S <iq type='set' id='r'><query xmlns='jabber:iq:roster'><item jid='nurse@DOMAIN' subscription='both'/><item jid='romeo@DOMAIN' subscription='to'/></query></iq>\n+5s\nC <iq type='result' id='r'/>",
+			want: []string{"different ~; ~ iq/query/item[romeo@capulet.example]@subscription"}},
 		{name: "an attribute", a: "S <presence from='romeo@DOMAIN/x'><show>away</show><x xmlns='u' a='1'/></presence>", b: "S <presence from='romeo@DOMAIN/x'><show>dnd</show><x xmlns='u' a='1' b='2'/></presence>", want: []string{"different ~; ~ presence/show; + presence/x@b"}},
 		{name: "a nickname", a: "S <message type='groupchat' from='garden@conference.DOMAIN/romeo'><body>a</body></message>", b: "S <message type='groupchat' from='garden@conference.DOMAIN/paris'><body>a</body></message>", want: []string{"different ~; ~ message@from"}},
 		{name: "a finding", a: "C <iq type='get' to='DOMAIN' id='1'><a xmlns='u'/></iq>\n+5s\n", b: "C <iq type='get' to='DOMAIN'><a xmlns='u'/></iq>\n+5s\n", want: []string{"finding +"}},

@@ -78,7 +78,7 @@ func (c *comparison) rows(rep *Report, at map[int]int32) {
 				sign = '-'
 			case a == 0:
 				sign = '+'
-			case same || index < 0:
+			case same || !p.differs:
 				sign = '='
 			}
 			rep.Rows = append(rep.Rows, Row{a, b, sign, index})
@@ -127,7 +127,7 @@ func (r *Report) flip() {
 		d.seconds[0], d.seconds[1] = d.seconds[1], d.seconds[0]
 		for j := range d.Changes {
 			k := &d.Changes[j]
-			k.Sign, k.A, k.B = turn(k.Sign), k.B, k.A
+			k.Sign, k.A, k.B, k.Path, k.path = turn(k.Sign), k.B, k.A, k.path, k.Path
 		}
 	}
 	for i := range r.Rows {

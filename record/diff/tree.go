@@ -13,7 +13,18 @@ type changes struct {
 	more int
 }
 
-func (c *changes) add(sign, path, a, b string) { c.put(Change{Sign: sign, Path: path, A: a, B: b}) }
+func (c *changes) add(sign, at, a, b string) {
+	c.put(Change{Sign: sign, Path: at, path: at, A: a, B: b})
+}
+
+// path is where an element stands, in A and in B: other addresses are in it.
+type path [2]string
+
+func (p path) down(a, b *element) path { return path{p[0] + "/" + a.step(), p[1] + "/" + b.step()} }
+
+func (c *changes) value(sign string, at path, suffix, a, b string) {
+	c.put(Change{Sign: sign, Path: at[0] + suffix, path: at[1] + suffix, A: a, B: b})
+}
 
 func (c *changes) put(k Change) {
 	if len(c.list) == maxChanges {
@@ -24,8 +35,9 @@ func (c *changes) put(k Change) {
 }
 
 // only adds an element that is on one side only, inside another one.
-func (c *changes) only(sign, path string, in, e *element) {
-	k := Change{Sign: sign, Path: path + "/" + e.step(), Label: e.label(in)}
+func (c *changes) only(sign string, at path, in, e *element) {
+	at = at.down(e, e)
+	k := Change{Sign: sign, Path: at[0], path: at[1], Label: e.label(in)}
 	if sign == OnlyA {
 		k.A = e.words()
 	} else {
@@ -58,13 +70,13 @@ func (e *element) shown(name string) string {
 	return ""
 }
 
-// compare compares two elements of the same meaning, at path.
-func (c *changes) compare(path string, a, b *element) {
+// compare compares two elements of the same meaning.
+func (c *changes) compare(at path, a, b *element) {
 	if a.sum == b.sum {
 		return
 	}
 	if a.name != b.name || a.ns != b.ns {
-		c.add(Changed, path, a.title(b), b.title(a))
+		c.value(Changed, at, "", a.title(b), b.title(a))
 		if a.name != b.name {
 			return
 		}
@@ -73,22 +85,22 @@ func (c *changes) compare(path string, a, b *element) {
 	for i < len(a.attrs) || j < len(b.attrs) {
 		switch {
 		case j == len(b.attrs) || i < len(a.attrs) && a.attrs[i].name < b.attrs[j].name:
-			c.add(OnlyA, path+"@"+a.attrs[i].name, a.attrs[i].shown, "")
+			c.value(OnlyA, at, "@"+a.attrs[i].name, a.attrs[i].shown, "")
 			i++
 		case i == len(a.attrs) || a.attrs[i].name > b.attrs[j].name:
-			c.add(OnlyB, path+"@"+b.attrs[j].name, "", b.attrs[j].shown)
+			c.value(OnlyB, at, "@"+b.attrs[j].name, "", b.attrs[j].shown)
 			j++
 		default:
 			if a.attrs[i].same != b.attrs[j].same {
-				c.add(Changed, path+"@"+a.attrs[i].name, a.attrs[i].shown, b.attrs[j].shown)
+				c.value(Changed, at, "@"+a.attrs[i].name, a.attrs[i].shown, b.attrs[j].shown)
 			}
 			i, j = i+1, j+1
 		}
 	}
 	if a.text.same != b.text.same {
-		c.add(signOf(a.text.same != "", b.text.same != ""), path, clip(a.text.shown), clip(b.text.shown))
+		c.value(signOf(a.text.same != "", b.text.same != ""), at, "", clip(a.text.shown), clip(b.text.shown))
 	}
-	c.children(path, a, b)
+	c.children(at, a, b)
 }
 
 func signOf(a, b bool) string {
@@ -111,17 +123,17 @@ func (e *element) title(other *element) string {
 
 // children pairs what is inside: first what is equal, then what has the same
 // name and key, then single elements of the same name.
-func (c *changes) children(path string, a, b *element) {
+func (c *changes) children(at path, a, b *element) {
 	if a.ordered {
 		n := min(len(a.children), len(b.children))
 		for i := range n {
-			c.compare(path+"/"+a.children[i].step(), a.children[i], b.children[i])
+			c.compare(at.down(a.children[i], b.children[i]), a.children[i], b.children[i])
 		}
 		for _, x := range a.children[n:] {
-			c.only(OnlyA, path, a, x)
+			c.only(OnlyA, at, a, x)
 		}
 		for _, x := range b.children[n:] {
-			c.only(OnlyB, path, b, x)
+			c.only(OnlyB, at, b, x)
 		}
 		return
 	}
@@ -160,13 +172,13 @@ func (c *changes) children(path string, a, b *element) {
 	}
 	for _, x := range a.children {
 		if y := to[x]; y != nil {
-			c.compare(path+"/"+x.step(), x, y)
+			c.compare(at.down(x, y), x, y)
 		} else {
-			c.only(OnlyA, path, a, x)
+			c.only(OnlyA, at, a, x)
 		}
 	}
 	for _, y := range restB {
-		c.only(OnlyB, path, b, y)
+		c.only(OnlyB, at, b, y)
 	}
 }
 
