@@ -164,6 +164,7 @@ func TestNoDifference(t *testing.T) {
 		{"keepalives", "C  \nC <iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>\nS <iq type='result' id='p'/>\nS <r xmlns='urn:xmpp:sm:3'/>\nC <a xmlns='urn:xmpp:sm:3' h='1'/>", ""},
 		{"numbers of stream management", "C <enable xmlns='urn:xmpp:sm:3' resume='true'/>\nS <enabled xmlns='urn:xmpp:sm:3' id='a' max='600' resume='true'/>", "C <enable xmlns='urn:xmpp:sm:3' resume='true'/>\nS <enabled xmlns='urn:xmpp:sm:3' id='b' max='300' resume='true'/>"},
 		{"addresses that say the default", "C <iq type='get' id='1'><query xmlns='jabber:iq:roster'/></iq>\nS <iq type='result' id='1' to='juliet@DOMAIN/balcony' from='juliet@DOMAIN'><query xmlns='jabber:iq:roster'/></iq>", "C <iq type='get' id='1' from='juliet@DOMAIN/balcony'><query xmlns='jabber:iq:roster'/></iq>\nS <iq type='result' id='1'><query xmlns='jabber:iq:roster'/></iq>"},
+		{"the server answers for itself", "C <iq type='get' id='1'><query xmlns='jabber:iq:roster'/></iq>\nS <iq type='result' id='1' from='DOMAIN'><query xmlns='jabber:iq:roster'/></iq>", "C <iq type='get' id='1'><query xmlns='jabber:iq:roster'/></iq>\nS <iq type='result' id='1'><query xmlns='jabber:iq:roster'/></iq>"},
 		{"languages that say the default", "S <message from='romeo@DOMAIN' xml:lang='en'><body>a</body></message>", "S <message from='romeo@DOMAIN'><body xml:lang='en'>a</body></message>"},
 		{"ports and random names in a slot", "S <message><x xmlns='u' url='https://upload.DOMAIN:5281/f/Q2w3e4r5t6z7u8/a.png'/></message>", "S <message><x xmlns='u' url='https://upload.DOMAIN/f/a1b2c3d4e5f6g7/a.png'/></message>"},
 		{"hash of entity capabilities", "S <presence from='romeo@DOMAIN/a'><c xmlns='http://jabber.org/protocol/caps' node='n' hash='sha-1' ver='aaa='/></presence>", "S <presence from='romeo@DOMAIN/b'><c xmlns='http://jabber.org/protocol/caps' node='n' hash='sha-1' ver='bbb='/></presence>"},
@@ -181,7 +182,11 @@ func TestNoDifference(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a, b := script(t, "capulet.example", login(c.a)), script(t, "verona.test", login(c.b))
-			if rep := compared(t, a, b, Options{}); !rep.Empty() {
+			rep := compared(t, a, b, Options{Rows: true})
+			if slices.ContainsFunc(rep.Rows, func(r Row) bool { return r.Sign != '=' }) {
+				t.Errorf("rows %v", rep.Rows)
+			}
+			if !rep.Empty() {
 				var out strings.Builder
 				rep.Text(&out, TextOptions{})
 				t.Errorf("%q\n%s", briefs(rep), &out)
@@ -218,6 +223,7 @@ func TestDifferences(t *testing.T) {
 		{name: "one contact of several", a: "S <iq type='set' id='r'><query xmlns='jabber:iq:roster'><item jid='romeo@DOMAIN' subscription='both'/><item jid='nurse@DOMAIN' subscription='both'/></query></iq>\n+5s\nC <iq type='result' id='r'/>",
 			b:    "S <iq type='set' id='r'><query xmlns='jabber:iq:roster'><item jid='nurse@DOMAIN' subscription='both'/><item jid='romeo@DOMAIN' subscription='to'/></query></iq>\n+5s\nC <iq type='result' id='r'/>",
 			want: []string{"different ~; ~ iq/query/item[romeo@capulet.example]@subscription"}},
+		{name: "the software of a server", a: "S <iq type='get' id='v'><query xmlns='http://jabber.org/protocol/disco#info' node='http://a.example#abcdefghijklmnopqrst='/></iq>\nC <iq type='result' id='v'/>", b: "S <iq type='get' id='v'><query xmlns='http://jabber.org/protocol/disco#info' node='http://b.example#abcdefghijklmnopqrst='/></iq>\nC <iq type='result' id='v'/>", want: []string{"feature ~; ~ iq/query@node"}},
 		{name: "an attribute", a: "S <presence from='romeo@DOMAIN/x'><show>away</show><x xmlns='u' a='1'/></presence>", b: "S <presence from='romeo@DOMAIN/x'><show>dnd</show><x xmlns='u' a='1' b='2'/></presence>", want: []string{"different ~; ~ presence/show; + presence/x@b"}},
 		{name: "a nickname", a: "S <message type='groupchat' from='garden@conference.DOMAIN/romeo'><body>a</body></message>", b: "S <message type='groupchat' from='garden@conference.DOMAIN/paris'><body>a</body></message>", want: []string{"different ~; ~ message@from"}},
 		{name: "a finding", a: "C <iq type='get' to='DOMAIN' id='1'><a xmlns='u'/></iq>\n+5s\n", b: "C <iq type='get' to='DOMAIN'><a xmlns='u'/></iq>\n+5s\n", want: []string{"finding +"}},
@@ -246,6 +252,26 @@ func TestDifferences(t *testing.T) {
 				t.Errorf("verdict %q", rep.Verdict)
 			}
 		})
+	}
+}
+
+// A difference is told in terms of A, whichever of the two that is.
+func TestTermsOfA(t *testing.T) {
+	one := login("C <message to='romeo@DOMAIN'><x xmlns='u'><item jid='romeo@DOMAIN' a='1'/><item jid='nurse@DOMAIN'/></x></message>")
+	two := strings.Replace(one, "a='1'", "a='2'", 1)
+	for _, flip := range []bool{false, true} {
+		x, y, a, b := one, two, "1", "2"
+		if flip {
+			x, y, a, b = two, one, "2", "1"
+		}
+		rep := compared(t, script(t, "capulet.example", x), script(t, "verona.test", y), Options{})
+		if len(rep.List) != 1 || len(rep.List[0].Changes) != 1 {
+			t.Fatal(briefs(rep))
+		}
+		d := rep.List[0]
+		if !strings.Contains(d.What, "capulet.example") || d.Changes[0].Path != "message/x/item[romeo@capulet.example]@a" || d.Changes[0].A != a || d.Changes[0].B != b {
+			t.Errorf("flipped %v: %+v", flip, d)
+		}
 	}
 }
 

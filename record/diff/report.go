@@ -74,12 +74,12 @@ func (c *comparison) rows(rep *Report, at map[int]int32) {
 		row := func(a, b int32, same bool) {
 			sign := byte('~')
 			switch {
+			case !p.differs, same && a != 0 && b != 0:
+				sign = '='
 			case b == 0:
 				sign = '-'
 			case a == 0:
 				sign = '+'
-			case same || !p.differs:
-				sign = '='
 			}
 			rep.Rows = append(rep.Rows, Row{a, b, sign, index})
 		}
