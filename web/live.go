@@ -26,11 +26,12 @@ const (
 // request is what the page asks for: the rows from place From of the list on,
 // the details of the entry at place At or of entry N, or another list.
 type request struct {
-	Op    string // rows, entry, filter
+	Op    string // rows, entry, filter, head, density
 	From  int
 	Count int
 	At, N int
 	Expr  string
+	seek
 }
 
 // status tells the page how far the timeline is. It is pushed, the rest is
@@ -182,6 +183,10 @@ func (p *page) answer() {
 			v = d
 		case "filter":
 			v = p.chosen.set(q.Expr)
+		case "head":
+			v = p.head(q)
+		case "density":
+			v = p.density()
 		default:
 			continue
 		}

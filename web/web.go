@@ -41,6 +41,7 @@ type Source interface {
 	Entries(from, count int) ([]*timeline.Entry, error)
 	// Start is the time that the entries' times count from.
 	Start() time.Time
+	Pacer
 }
 
 // A Server shows one timeline. Set the fields before the first use.

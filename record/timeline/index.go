@@ -31,6 +31,7 @@ type Index struct {
 
 	mu       sync.Mutex
 	list     places
+	clock    clock
 	known    int // entries whose facts are there
 	check    *cursor
 	headers  [][]byte
@@ -189,6 +190,7 @@ func (x *Index) add(e *Entry) {
 	p := x.place(e)
 	p.header = x.header(e.header)
 	x.list.add(&p)
+	x.clock.add(x.list.n, e.T, e.Dir, e.Kind == record.EventNote && e.By == "user")
 	if e.Kind == record.EventOpen {
 		x.conns++
 	}
@@ -245,6 +247,7 @@ func (x *Index) fact(e *Entry) {
 	}
 	g := x.list.blocks[(x.known-1)/perBlock]
 	g.facts = x.found.append(g.facts, x.known, &e.Facts)
+	x.clock.fact(e)
 	if x.known%perBlock == 0 {
 		g.facts = exactly(g.facts)
 	}
@@ -289,6 +292,7 @@ func (x *Index) forget() {
 		}
 	}
 	x.list.cut(x.known)
+	x.clock.cut(&x.list, x.known)
 	x.conns, x.check = x.opened, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -94,12 +95,14 @@ func lawful(t testing.TB, path string, rnd *rand.Rand) {
 		}
 	}
 	windows(want[:s.Len], 0)
+	timely(t, x, want[:s.Len], 0)
 	if s.Len > 0 {
 		half := rnd.IntN(s.Len)
 		for _, e := range want[:half] {
 			x.fact(e)
 		}
 		windows(want[:s.Len], half)
+		timely(t, x, want[:s.Len], half)
 	}
 
 	x = index(t, path)
@@ -110,6 +113,7 @@ func lawful(t testing.TB, path string, rnd *rand.Rand) {
 		t.Fatalf("%+v of %d entries", s, len(want))
 	}
 	windows(want, len(want))
+	timely(t, x, want, len(want))
 	later(t, x, want)
 }
 
@@ -327,6 +331,7 @@ func TestIndexForgets(t *testing.T) {
 		if s := x.Status(); s.Len != n || s.Known != n {
 			t.Fatalf("without entry %d: %+v, want %d", gone+1, s, n)
 		}
+		timely(t, x, slices.Delete(slices.Clone(want), gone, gone+1), n)
 	}
 }
 

@@ -1,11 +1,13 @@
 import { Details } from "./details.js";
 import { List } from "./list.js";
 import { Live } from "./live.js";
+import { Player } from "./player.js";
 
 const $ = (id) => document.getElementById(id);
 let start = ""; // of the recording that is shown
 let generation = 0; // of the filter that the list is of
 let expression = ""; // the filter
+let looked = 0; // entries that it has looked at
 
 const live = new Live({
   message(m) {
@@ -13,18 +15,24 @@ const live = new Live({
     if (m.op === "rows" && m.filter === generation) list.add(m);
     if (m.op === "entry") details.show(m);
     if (m.op === "filter") filtered(m);
+    if (m.op === "head") player.head(m);
+    if (m.op === "density") player.density(m);
   },
   up() {
     generation = 0; // the server knows nothing of the list before
     if (expression) live.ask({ op: "filter", expr: expression });
     list.again();
+    player.again();
   },
   down() { state("lost", "connection lost, trying again"); },
 });
 
 const list = new List($("list"), {
   ask: (from, count) => live.ask({ op: "rows", from, count }),
-  choose: (at) => live.ask({ op: "entry", at }),
+  choose: (at) => {
+    live.ask({ op: "entry", at });
+    if (player.on) player.at(at);
+  },
   follows: () => button(),
 });
 
@@ -36,6 +44,30 @@ const details = new Details($("details"), () => {
   live.ask({ op: "entry", n });
 });
 
+const player = new Player($("player"), {
+  ask: (request) => live.ask(request),
+  moved: ({ n, at }, stepped) => {
+    if (stepped && details.shown) list.chosen = at;
+    list.setHead(at, !stepped && !player.playing && list.chosen === at);
+    if (stepped && n && details.shown) live.ask({ op: "entry", n });
+  },
+  closed: () => {
+    list.setHead(null);
+    $("replay").setAttribute("aria-pressed", false);
+    $("list").focus();
+    button();
+  },
+});
+
+function replay() {
+  if (player.on) return player.close();
+  list.setFollow(true);
+  player.open(list.chosen);
+  $("replay").setAttribute("aria-pressed", true);
+  button();
+}
+$("replay").onclick = replay;
+
 function status(m) {
   if (start && start !== m.start) { // another run: nothing of the old list holds
     list.reset();
@@ -43,11 +75,15 @@ function status(m) {
   }
   if (m.reading && !start) list.setFollow(false); // a long recording is shown from its beginning
   start = m.start;
+  const other = m.filter !== generation || !!m.filter && m.looked !== looked;
+  looked = m.looked;
   if (m.filter !== generation) {
     generation = m.filter;
     list.reset();
   }
+  player.status(m, other);
   list.start = Date.parse(m.start);
+  done = m.done;
   list.setTotal(m.len);
   list.setKnown(m.known);
   if (details.shown && details.shown > details.known && details.shown <= m.known) live.ask({ op: "entry", n: details.shown });
@@ -62,7 +98,6 @@ function status(m) {
   else if (m.done && !m.len) $("empty").textContent = "The recording has no entries.";
   $("trouble").hidden = !m.trouble?.length;
   $("trouble").textContent = (m.trouble || []).join("\n");
-  $("follow").hidden = m.done;
   if (m.reading) state("reading", "reading");
   else if (m.known < m.total) state("reading", `findings and latencies ${Math.floor((100 * m.known) / m.total)} %`);
   else if (m.done) state("done", "complete");
@@ -111,12 +146,15 @@ function state(name, text) {
 }
 
 let pausedAt = 0;
+let done = false; // nothing more comes
 function button() {
   const on = list.follow;
+  $("follow").hidden = player.on ? on : done;
   if (on) pausedAt = list.total;
   const fresh = list.total - pausedAt;
   $("follow").setAttribute("aria-pressed", on);
-  $("follow").textContent = on ? "Pause" : fresh > 0 ? `Follow, ${fresh.toLocaleString("en")} new` : "Follow";
+  if (player.on) $("follow").textContent = "Follow";
+  else $("follow").textContent = on ? "Pause" : fresh > 0 ? `Follow, ${fresh.toLocaleString("en")} new` : "Follow";
 }
 
 $("follow").onclick = () => list.setFollow(!list.follow);
@@ -139,11 +177,27 @@ document.addEventListener("keydown", (e) => {
     $("filter").focus();
     $("filter").select();
   }
-  if (e.target.closest("button") && e.key !== "Escape") return;
+  const forButton = e.key === " " || e.key === "Enter";
+  if (e.target.closest("button, #gaps") && forButton) return;
+  if (e.target.closest("select") && e.key !== "Escape") return;
   if (e.key === " " && !e.target.closest("#body")) {
     e.preventDefault();
-    list.setFollow(!list.follow);
+    if (player.on) player.toggle();
+    else list.setFollow(!list.follow);
   }
   if (e.key === "Escape" && details.shown) $("close").click();
+  else if (e.key === "Escape" && player.on) player.close();
+  if (e.ctrlKey || e.metaKey || e.altKey) return;
+  const act = { p: replay };
+  if (player.on) {
+    Object.assign(act, {
+      ArrowLeft: () => player.step(-1, e.shiftKey), ArrowRight: () => player.step(1, e.shiftKey),
+      "+": () => player.faster(1), "-": () => player.faster(-1), t: () => $("jump").focus(),
+    });
+  }
+  if (act[e.key]) {
+    e.preventDefault();
+    act[e.key]();
+  }
 });
 $("list").focus();

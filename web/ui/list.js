@@ -18,6 +18,7 @@ export class List {
   chosen = 0;
   start = 0; // milliseconds
   follow = true;
+  head = null; // the place of the playhead, where one is: what follows is dimmed
 
   // ask(from, count) requests rows; choose(n) is told of a selection,
   // follows(bool) when scrolling turns following on or off. A view says which
@@ -59,7 +60,7 @@ export class List {
     this.total = n;
     this.#box.setAttribute("aria-rowcount", n);
     this.#fit();
-    if (this.follow) this.#move(this.#last());
+    if (this.follow) this.#move(this.#goal());
     this.draw();
   }
 
@@ -75,7 +76,7 @@ export class List {
       this.follow = on;
       this.#follows(on);
     }
-    if (on) this.#move(this.#last());
+    if (on) this.#move(this.#goal());
     this.draw();
   }
 
@@ -94,12 +95,29 @@ export class List {
     n = Math.max(1, Math.min(n, this.total));
     if (!this.total) return;
     this.chosen = n;
-    if (n < this.total) this.setFollow(false);
+    if (n < this.total && this.head === null) this.setFollow(false);
     const visible = Math.floor(this.#visible());
     if (n - 1 < this.#top) this.#move(n - 1);
     if (n > this.#top + visible) this.#move(n - visible);
     this.draw();
     this.#choose(n);
+  }
+
+  // setHead puts the playhead behind a place, null takes it away. The list follows
+  // it, unless it is to stay where it is.
+  setHead(at, stay) {
+    this.head = at;
+    if (this.follow && !stay) this.#move(this.#goal());
+    this.draw();
+  }
+
+  // goal is the row at the upper edge of a list that follows: its end, or the
+  // playhead, with some rows around it.
+  #goal() {
+    if (this.head === null) return this.#last();
+    const below = this.head - 0.75 * this.#visible();
+    const above = this.head - 1 - 0.1 * this.#visible();
+    return Math.max(below, Math.min(this.#top, above));
   }
 
   unselect() {
@@ -117,7 +135,7 @@ export class List {
 
   #resized() {
     this.#fit();
-    this.#move(this.follow ? this.#last() : this.#top);
+    this.#move(this.follow ? this.#goal() : this.#top);
     this.draw();
   }
 
@@ -134,7 +152,7 @@ export class List {
     if (Math.abs(y - this.#set) < 1) return; // our own doing
     this.#set = y;
     this.#top = this.#scaled() ? (y / this.#range()) * this.#last() : y / this.#tall;
-    this.setFollow(this.#top >= this.#last() - 0.5);
+    this.setFollow(this.head === null && this.#top >= this.#last() - 0.5);
   }
 
   // Where the bar stands for more rows than it has pixels, a turn of the wheel
@@ -144,7 +162,7 @@ export class List {
     e.preventDefault();
     const unit = e.deltaMode === 1 ? 1 : e.deltaMode === 2 ? this.#visible() : 1 / this.#tall;
     this.#move(this.#top + e.deltaY * unit);
-    this.setFollow(this.#top >= this.#last() - 0.5);
+    this.setFollow(this.head === null && this.#top >= this.#last() - 0.5);
   }
 
   #key(e) {
@@ -183,6 +201,8 @@ export class List {
       const row = this.#rows.get(n);
       if (!row || !row.sure && row.n <= this.known) wanted.add(Math.floor((n - 1) / page));
       this.#fill(el, n, row);
+      el.classList.toggle("ahead", this.head !== null && n > this.head);
+      el.classList.toggle("head", n === this.head);
     }
     for (const p of wanted) {
       if (this.#asked.has(p)) continue;
@@ -255,7 +275,7 @@ function blank(columns) {
   return el;
 }
 
-function clock(ms) {
+export function clock(ms) {
   const d = new Date(ms);
   const two = (n) => String(n).padStart(2, "0");
   return `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}.${String(d.getMilliseconds()).padStart(3, "0")}`;
