@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -41,6 +42,14 @@ func (l *lens) run() error {
 	}
 	defer log.Close()
 	l.proxy.Log = log
+	var keys *keyboard
+	stdout := l.streams.stdout
+	if !l.quiet {
+		keys = newKeyboard(l.streams.stderr)
+	}
+	if keys != nil {
+		l.streams.stderr, stdout = keys.gate.through(l.streams.stderr), keys.gate.through(stdout)
+	}
 
 	var wg sync.WaitGroup
 	viewer, closeViewer, err := l.startViewer(log, &wg)
@@ -52,11 +61,12 @@ func (l *lens) run() error {
 	printed := make(chan struct{})
 	wg.Go(func() {
 		defer close(printed)
-		l.printEntries(log, chosen, &count, ring)
+		l.printEntries(log, stdout, chosen, &count, ring)
 	})
 	wg.Go(func() { l.watchLog(log) })
 	l.greet(viewer)
 	endRing := ring.start()
+	defer keys.start(log)()
 
 	err = l.serve()
 	stopped := log.Err()
@@ -137,10 +147,11 @@ func (t *tally) add(e *timeline.Entry) {
 }
 
 // printEntries pulls from the log until it is closed.
-func (l *lens) printEntries(log *record.Log, chosen *filter.Filter, count *tally, ring *ringKeeper) {
+func (l *lens) printEntries(log *record.Log, out io.Writer, chosen *filter.Filter, count *tally, ring *ringKeeper) {
 	r := log.Reader()
 	defer r.Close()
 	con := newConsole(l.streams.stdout, l.display, chosen, log.Start())
+	con.out.Reset(out)
 	raw := l.display.Format == "raw"
 	var fold timeline.Folder
 	emit := func(e *timeline.Entry) {

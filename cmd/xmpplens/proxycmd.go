@@ -299,6 +299,7 @@ func interruptible(s *streams) (context.Context, context.CancelFunc) {
 		}
 		select {
 		case <-signals:
+			restoreTerminal()
 			s.say("xmpplens: stopped at once")
 			os.Exit(exitFailed)
 		case <-done:
