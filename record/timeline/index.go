@@ -253,7 +253,7 @@ func (x *Index) fact(e *Entry) {
 	}
 	for _, r := range e.Facts.Related {
 		if r.N >= 1 && r.N < x.known {
-			x.list.point(r.N, link{uint8((r.N - 1) % perBlock), number(relations, r.Kind), int32(x.known)})
+			x.list.point(r.N, link{uint8((r.N - 1) % perBlock), x.found.kinds.number(r.Kind, maxKinds), int32(x.known)})
 		}
 	}
 }

@@ -417,3 +417,12 @@ func TestReadAhead(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestVocabulary(t *testing.T) {
+	var v vocabulary
+	for i, w := range []string{"", "a", "b", "a", "c", ""} {
+		if got, want := v.number(w, 3), []uint8{0, 1, 2, 1, 0, 0}[i]; got != want || w != "c" && v[got] != w {
+			t.Errorf("%q is number %d of %q, want %d", w, got, v, want)
+		}
+	}
+}

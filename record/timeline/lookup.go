@@ -97,7 +97,7 @@ func (x *Index) find(from, count int) []lookup {
 		}
 		for _, k := range g.later {
 			if int(k.to) == at {
-				l.e.Later = append(l.e.Later, track.Relation{Kind: relations[k.kind], N: int(k.n)})
+				l.e.Later = append(l.e.Later, track.Relation{Kind: x.found.kinds[k.kind], N: int(k.n)})
 			}
 		}
 	}

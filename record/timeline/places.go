@@ -38,7 +38,7 @@ type block struct {
 // link is a relation, seen from the entry that it points to.
 type link struct {
 	to   uint8 // entry in the block, from 0
-	kind uint8 // in relations
+	kind uint8 // in findings.kinds
 	n    int32 // the later entry
 }
 
@@ -183,26 +183,38 @@ func (c *cursor) next(p *place) bool {
 	return true
 }
 
-// relations and phases are kept as numbers.
-var (
-	relations = []string{"", track.Answers, track.Acks, track.Resends, track.Carbon, track.Archived, track.Receipt, track.Marks, track.Corrects, track.Replies, track.Reacts, track.Refuses, track.Login, track.Verifies, track.RestsOn, track.NoteOn}
-	phases    = []string{"", track.PhaseTCP, track.PhaseStream, track.PhaseTLS, track.PhaseSASL, track.PhaseBind, track.PhaseOnline, track.PhaseClosing, track.PhaseClosed, track.PhaseDialback}
-)
+// vocabulary numbers words as they come: kinds of relations, phases.
+type vocabulary []string
 
-// number returns the place of a word in its list, 0 when it is not in it.
-func number(words []string, word string) uint8 {
-	for i, w := range words {
+// number returns the number of a word, 0 when there are most others already.
+func (v *vocabulary) number(word string, most int) uint8 {
+	for i, w := range *v {
 		if w == word {
 			return uint8(i)
 		}
 	}
-	return 0
+	if len(*v) == 0 {
+		*v = vocabulary{""}
+	}
+	if word == "" || len(*v) >= most {
+		return 0
+	}
+	*v = append(*v, word)
+	return uint8(len(*v) - 1)
 }
+
+// What of them has room in a byte, and in half of one.
+const (
+	maxKinds  = 256
+	maxPhases = 16
+)
 
 // findings are kept once each: their texts repeat.
 type findings struct {
 	list   []track.Finding
 	number map[track.Finding]int
+	kinds  vocabulary // of relations
+	phases vocabulary
 }
 
 func (f *findings) add(one track.Finding) int {
@@ -220,14 +232,14 @@ func (f *findings) add(one track.Finding) int {
 
 // append appends the facts of entry n.
 func (f *findings) append(b []byte, n int, facts *track.Facts) []byte {
-	b = append(b, number(phases, facts.Phase)|bit(facts.HasLatency)<<4|bit(len(facts.Related) > 0)<<5|bit(len(facts.Findings) > 0)<<6|bit(facts.Federated)<<7)
+	b = append(b, f.phases.number(facts.Phase, maxPhases)|bit(facts.HasLatency)<<4|bit(len(facts.Related) > 0)<<5|bit(len(facts.Findings) > 0)<<6|bit(facts.Federated)<<7)
 	if facts.HasLatency {
 		b = binary.AppendVarint(b, int64(facts.Latency))
 	}
 	if len(facts.Related) > 0 {
 		b = binary.AppendUvarint(b, uint64(len(facts.Related)))
 		for _, r := range facts.Related {
-			b = binary.AppendVarint(append(b, number(relations, r.Kind)), int64(n-r.N))
+			b = binary.AppendVarint(append(b, f.kinds.number(r.Kind, maxKinds)), int64(n-r.N))
 		}
 	}
 	if len(facts.Findings) > 0 {
@@ -257,7 +269,7 @@ func (f *findings) read(b []byte, n int, facts *track.Facts) []byte {
 	if facts == nil {
 		facts = new(track.Facts) // for the lists below, which are short and rare
 	}
-	facts.Phase, facts.Federated = phases[head&15], head>>7 > 0
+	facts.Phase, facts.Federated = f.phases[head&15], head>>7 > 0
 	if head>>4&1 > 0 {
 		facts.HasLatency, facts.Latency = true, time.Duration(signed())
 	}
@@ -265,7 +277,7 @@ func (f *findings) read(b []byte, n int, facts *track.Facts) []byte {
 		for k := unsigned(); k > 0; k-- {
 			kind := b[0]
 			b = b[1:]
-			facts.Related = append(facts.Related, track.Relation{Kind: relations[kind], N: n - int(signed())})
+			facts.Related = append(facts.Related, track.Relation{Kind: f.kinds[kind], N: n - int(signed())})
 		}
 	}
 	if head>>6&1 > 0 {
