@@ -55,7 +55,9 @@ func newActor(script *Script, s *Session, live stanza.JID, others map[string]str
 }
 
 // awaited are the steps of the server's that the client waits for.
-func (a *actor) awaited(st *Step) bool { return st.Dir == record.SC && !st.End && !isSMStep(st) }
+func (a *actor) awaited(st *Step) bool {
+	return st.Dir == record.SC && !st.End && !isSMStep(st) && (!st.Answer || st.Pair >= 0)
+}
 
 func (a *actor) take() []byte {
 	b := a.out

@@ -66,7 +66,6 @@ type recorded struct {
 	authed    bool
 	online    bool
 	bindID    string
-	resuming  string
 	secured   bool
 	read      bool // there is XMPP
 	ended     bool // the stream, by one of the two

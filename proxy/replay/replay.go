@@ -22,16 +22,16 @@
 // # The parts
 //
 // Everything that decides is pure: Player is the server's side of a session that
-// is logged in, visit a connection with its login, Actor the client's side, all
+// is logged in, visit a connection with its login, actor the client's side, all
 // without sockets and clock. Server and Client are the thin shells around them.
 //
 // # What is kept in memory
 //
-// About a hundred bytes a stanza, MaxSteps of them at most (more in the recording is an
-// error that says how to choose); the stanzas
-// themselves go to a temporary file when they are more than a few megabytes. Of
-// a live session: what stream management may have to send again, and the ids
-// that stand for recorded ones, both bounded.
+// About a hundred bytes a stanza, MaxSteps of them at most (more in the
+// recording is an error that says how to choose); the stanzas themselves go to a
+// temporary file when they are more than a few megabytes. Of a live session:
+// what stream management may have to send again, and the ids that stand for
+// recorded ones, both bounded.
 package replay
 
 import (

@@ -119,6 +119,9 @@ func (s *Session) index(peer record.Dir) {
 	s.byMeaning = make(map[string][]int32)
 	for i := range s.Steps {
 		st := &s.Steps[i]
+		if st.Answer && st.Pair < 0 {
+			st.weight = free // its question is not played
+		}
 		if st.Dir == peer && !st.Answer && !st.End {
 			s.byMeaning[st.meaning] = append(s.byMeaning[st.meaning], int32(i))
 		}

@@ -61,6 +61,7 @@ func TestVisit(t *testing.T) {
 	}
 	expect(talk(v, &dec, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>x</auth>"), "<failure", "<invalid-mechanism")
 	expect(talk(v, &dec, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>%%</auth>"), "<incorrect-encoding")
+	expect(talk(v, &dec, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AA8AeA==</auth>"), "<malformed-request")
 	expect(talk(v, &dec, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'/>"), "<challenge")
 	expect(talk(v, &dec, "<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>AHJvbWVvAHg=</response>"), "<success")
 	expect(talk(v, &dec, open), "<stream:features>", "<bind", "urn:xmpp:sm:3", "ver='v'")
@@ -79,6 +80,15 @@ func TestVisit(t *testing.T) {
 	expect(talk(v, &dec, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='ANONYMOUS'/>"), "<success")
 	talk(v, &dec, open)
 	expect(talk(v, &dec, "<iq type='set' id='b1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>r</resource></bind></iq>"), "@capulet.example/r</jid>")
+
+	// What is no XML ends the stream.
+	v, _ = newVisit(s)
+	dec = decode.Decoder{}
+	talk(v, &dec, open)
+	expect(talk(v, &dec, "<iq no:prefix='1'/>"), "<not-well-formed", "</stream:stream>")
+	if !v.closing {
+		t.Error("it goes on")
+	}
 
 	// Too many logins.
 	v, _ = newVisit(s)
