@@ -55,14 +55,15 @@ type captured struct {
 	ids     int
 	now     time.Time // of the packet
 	begun   bool
-	ours    bool           // xmpplens wrote it
-	others  map[string]int // what was left out, connections of each kind
-	links   map[int]int64  // packets of link types that cannot be read
+	ours    bool             // xmpplens wrote it
+	inside  map[pair]*dialog // of ours, those that go on inside of TLS, in the next connection
+	others  map[string]int   // what was left out, connections of each kind
+	links   map[int]int64    // packets of link types that cannot be read
 	evicted int
 }
 
 func readCapture(in *input, o Options, s *sink) error {
-	c := &captured{in: in, o: o, s: s, conns: make(map[pair]*tcpConn), silent: list.New(), others: make(map[string]int), links: make(map[int]int64)}
+	c := &captured{in: in, o: o, s: s, conns: make(map[pair]*tcpConn), inside: make(map[pair]*dialog), silent: list.New(), others: make(map[string]int), links: make(map[int]int64)}
 	r := newCaptureReader(in)
 	r.secrets = o.Secrets
 	var broken error
@@ -216,6 +217,10 @@ func (c *captured) connection(key pair, s *segment, from int) *tcpConn {
 	case b && !a:
 		k.client = 0
 	}
+	if d := c.inside[key]; d != nil && s.syn {
+		delete(c.inside, key)
+		d.goesOn(k)
+	}
 	k.at = c.silent.PushBack(k)
 	c.conns[key] = k
 	return k
@@ -278,10 +283,14 @@ func (c *captured) end(k *tcpConn, why string) {
 		k.from[from] = flow{}
 	}
 	k.ended = true
-	if k.app != nil {
-		k.app.end(k, why)
-		k.app = nil
+	switch d := k.app; {
+	case d == nil:
+	case c.ours && why == "" && d.agreed && !d.secure() && len(c.inside) < MaxConns:
+		c.inside[k.key] = d
+	default:
+		d.end(k, why)
 	}
+	k.app = nil
 }
 
 // finish ends what is open.
@@ -298,6 +307,9 @@ func (c *captured) finish(broken error) {
 	})
 	for _, k := range open {
 		c.end(k, "the capture ends")
+	}
+	for _, d := range slices.SortedFunc(maps.Values(c.inside), func(a, b *dialog) int { return a.id - b.id }) {
+		d.end(d.k, "")
 	}
 	for _, what := range slices.Sorted(maps.Keys(c.others)) {
 		c.s.sum.Skipped = append(c.s.sum.Skipped, fmt.Sprintf("%s: %s", what, plural(c.others[what], "connection")))

@@ -408,6 +408,37 @@ func TestStartTLS(t *testing.T) {
 	}
 }
 
+// TestStartTLSLost has captures that lost one packet of the negotiation.
+func TestStartTLSLost(t *testing.T) {
+	w := newWire("192.0.2.1:40000", "192.0.2.2:5222").open()
+	w.says(0, clientHeader).says(1, serverHeader+"<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:features>")
+	w.says(0, "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>").says(1, "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+	w.says(0, string(clientHello("xmpp-client"))).says(1, "\x16\x03\x03\x00\x01\x02")
+	for range 20 {
+		w.says(0, "\x17\x03\x03\x00\x01\x02").says(1, "\x17\x03\x03\x00\x01\x02")
+	}
+	w.close()
+	for i := 3; i < 10; i += 2 {
+		r := importBytes(t, "c", pcapOf(layers.LinkTypeRaw, slices.Delete(slices.Clone(w.packets), i, i+1)...), Options{})
+		tls := 0
+		for _, ev := range r.events {
+			if ev.E == record.EventTLS {
+				tls++
+			}
+		}
+		if words := r.words(1); tls != 42 || strings.Contains(words, "junk") || strings.Count(words, "lost: sent") != 1 {
+			t.Errorf("without packet %d: %d pieces of TLS\n%s", i, tls, words)
+		}
+		for _, e := range r.entries() {
+			for _, f := range e.Facts.Findings {
+				if f.Code == "stream-missing" {
+					t.Errorf("without packet %d: %s: %s", i, e.Stanza.Summary, f.Text)
+				}
+			}
+		}
+	}
+}
+
 // fakeTLS is a Decrypter that reads a presence at the end.
 type fakeTLS struct {
 	shown *strings.Builder

@@ -67,19 +67,11 @@ func (d *dialog) speak(dir record.Dir, b []byte) {
 	s := &d.stream[dirIndex(dir)]
 	if !s.began && len(b) > 0 {
 		s.began = true
-		if d.middle && !d.secure() && !beginsStream(b) {
+		if (d.middle || s.search) && !d.tls[dirIndex(dir)] && !beginsStream(b) && !d.tlsBegins(dir, b) {
 			s.header = []byte(assumed[d.kind])
 			s.search, s.shaky = true, true
 			d.say(record.Event{E: record.EventCarry, D: dir, N: int64(len(s.header)), Data: s.header, HasData: true})
 			s.within()
-		}
-	}
-	if d.c.ours && d.agreed && !d.secure() && beginsStream(b) {
-		// What was inside of TLS is exported in the clear.
-		d.agreed, d.asked = false, false
-		d.say(record.Event{E: record.EventSecure, Leg: record.BothLegs, Version: "TLS", Text: "it was taken off when xmpplens exported the capture"})
-		for i := range d.stream {
-			d.stream[i].layer()
 		}
 	}
 	for len(b) > 0 && !d.refused {
@@ -94,6 +86,17 @@ func (d *dialog) speak(dir record.Dir, b []byte) {
 		default:
 			b = d.frames(dir, s, b)
 		}
+	}
+}
+
+// goesOn continues in another connection. xmpplens exports what was inside of TLS to
+// one of its own, so that Wireshark reads it.
+func (d *dialog) goesOn(k *tcpConn) {
+	d.k, k.app = k, d
+	d.agreed, d.asked = false, false
+	d.say(record.Event{E: record.EventSecure, Leg: record.BothLegs, Version: "TLS", Text: "it was taken off when xmpplens exported the capture"})
+	for i := range d.stream {
+		d.stream[i].layer()
 	}
 }
 
@@ -160,10 +163,11 @@ func (d *dialog) tlsBegins(dir record.Dir, b []byte) bool {
 	if len(b) == 0 || d.secure() && d.tls[dirIndex(dir)] {
 		return false
 	}
+	// One of <starttls/> and <proceed/> may be missing.
 	if dir == record.CS {
-		return d.asked && b[0] == 0x16
+		return (d.asked || d.agreed) && b[0] == 0x16
 	}
-	return d.agreed && b[0] >= 0x14 && b[0] <= 0x17
+	return (d.agreed || d.tls[0]) && b[0] >= 0x14 && b[0] <= 0x17
 }
 
 func (d *dialog) startTLS(dir record.Dir, b []byte) {
