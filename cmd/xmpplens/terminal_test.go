@@ -57,7 +57,7 @@ func TestMarkerKey(t *testing.T) {
 	file := filepath.Join(dir, "s.jsonl")
 	link := xmpplens(t).Path
 	script := filepath.Join(dir, "go")
-	if err := os.WriteFile(script, fmt.Appendf(nil, "stty -a | grep -o -e '-*icanon' -e '-*echo ' | tr -d '\\n'\n%s proxy --no-web --ca-dir %s/ca -l 127.0.0.1:0 -w %s 127.0.0.1:1\necho; echo ended; stty -a | grep -o -e '-*icanon' -e '-*echo ' | tr -d '\\n'; echo; echo done\n", link, dir, file), 0o700); err != nil {
+	if err := os.WriteFile(script, fmt.Appendf(nil, "trap : INT\nstty -a | grep -o -e '-*icanon' -e '-*echo ' | tr -d '\\n'\n%s proxy --no-web --ca-dir %s/ca -l 127.0.0.1:0 -w %s 127.0.0.1:1\necho; echo ended; stty -a | grep -o -e '-*icanon' -e '-*echo ' | tr -d '\\n'; echo; echo done\n", link, dir, file), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	s.types("sh "+script, "Enter")
