@@ -39,8 +39,10 @@ func page(t testing.TB, r *record.Reader, o Options) []byte {
 	return b.Bytes()
 }
 
-// browser starts Chromium in which every host is nowhere.
-func browser(t testing.TB) context.Context {
+// cutOff makes every host one that is nowhere.
+var cutOff = chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND")
+
+func browser(t testing.TB, flags ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	path := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -53,9 +55,9 @@ func browser(t testing.TB) context.Context {
 		proxytest.Missing(t, "needs Chromium: apt-get install chromium")
 	}
 	o := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND"),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
 		chromedp.WSURLReadTimeout(time.Minute), chromedp.WindowSize(1280, 800))
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), o...)
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), append(o, flags...)...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
@@ -116,7 +118,7 @@ func at(t testing.TB, b []byte) string {
 }
 
 func TestPageInABrowser(t *testing.T) {
-	ctx := browser(t)
+	ctx := browser(t, cutOff)
 	do(t, ctx, chromedp.Navigate(at(t, page(t, open(t, "../../testdata/recordings/demo.jsonl"), Options{}))),
 		until(`document.querySelectorAll(".row").length > 10`))
 	if s := get[string](t, ctx, `document.querySelector("#counts").textContent`); s != "2 connections, 168 of 288 entries" {

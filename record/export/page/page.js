@@ -20,13 +20,9 @@ for (const el of document.querySelectorAll("script.rows")) {
 const place = new Map(rows.map((r, i) => [r.n, i])); // by number
 const conns = JSON.parse($("conns").textContent);
 
-// answers: from a request to its answer and back, by place.
-const partner = new Map();
+const answer = new Map(); // from a request to its answer, by place
 rows.forEach((r, i) => {
-  const asked = r.answers && place.get(r.answers);
-  if (asked === undefined || !r.answers) return;
-  partner.set(i, asked);
-  partner.set(asked, i);
+  if (place.has(r.answers)) answer.set(place.get(r.answers), i);
 });
 
 // Details, in pieces, the latest used last.
@@ -109,7 +105,7 @@ function pair() {
   const where = new Map(shown.map((i, k) => [i, k]));
   const until = [new Array(tracks).fill(-1), new Array(tracks).fill(-1)];
   shown.forEach((i, k) => {
-    const other = where.get(partner.get(i));
+    const other = where.get(answer.get(i));
     if (other === undefined || other <= k) return;
     const side = rows[i].dir === "CS" ? 0 : 1;
     const track = until[side].findIndex((end) => end < k);
@@ -375,8 +371,8 @@ function show(i) {
     dl.append(node("dt", "", name), dd);
   };
   for (const r of d.related) link(r.kind, r.n);
-  const other = partner.get(i);
-  if (other > i) link("answered by", rows[other].n);
+  const other = answer.get(i);
+  if (other !== undefined) link("answered by", rows[other].n);
   body.append(dl);
   if (d.x) body.append(code(d.x, d.xc));
   if (d.cut) body.append(node("p", "", `${bytes(d.cut)} more are not in this page; xmpplens show prints all.`));
