@@ -119,12 +119,28 @@ func (c *exportCmd) file(s *streams, r *record.Reader, w io.Writer, opt export.O
 	case "html":
 		form, err = export.NewPage(w, opt)
 	case "pcapng":
+		if opt.Notes, err = c.notes(); err != nil {
+			return err
+		}
 		form, err = export.NewCapture(w, opt)
 	}
 	if err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
 	return c.write(s, r, form, opt.Choice)
+}
+
+// notes are what people said about entries. They stand behind them, often at the
+// end.
+func (c *exportCmd) notes() (map[int][]string, error) {
+	r, err := record.Open(c.File)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	return export.ReadNotes(ctx, r)
 }
 
 // printed is the form of the console.

@@ -36,14 +36,15 @@ const maxComment = 8 << 10
 // A Capture writes a timeline as pcapng.
 type Capture struct {
 	Options
-	to    io.Writer
-	w     *pcapgo.NgWriter
-	peers addresses
-	flows map[int]*flow
-	last  time.Duration
-	loose []string // remarks on the recording as a whole, for the next packet
-	line  []byte
-	whole map[int]bool // connections whose bytes stand in the event blocks: entries have them in another order, or not all
+	to     io.Writer
+	w      *pcapgo.NgWriter
+	peers  addresses
+	flows  map[int]*flow
+	last   time.Duration
+	latest *flow    // of the last packet
+	loose  []string // remarks on the recording as a whole, for the next packet
+	line   []byte
+	whole  map[int]bool // connections whose bytes stand in the event blocks: entries have them in another order, or not all
 }
 
 // NewCapture begins a capture file.
@@ -123,9 +124,20 @@ func (c *Capture) flow(id int) *flow {
 
 func (c *Capture) Entry(e *timeline.Entry, extra bool) error {
 	c.last = e.T
-	if e.Conn == 0 {
-		c.loose = append(c.loose, remarks(e)...)
+	notes := c.Notes[e.N]
+	if e.Kind == record.EventNote && e.Event.By == record.ByUser && e.Event.N > 0 && len(c.Notes[int(e.Event.N)]) > 0 {
+		return nil // it stands where the entry is
+	}
+	if e.Dir == "" && (e.Conn == 0 || e.Kind != record.EventOpen && c.flows[e.Conn] == nil) {
+		c.loose = append(append(c.loose, remarks(e)...), notes...)
+		c.loose = c.loose[:min(len(c.loose), maxRemarks)]
 		return nil
+	}
+	if len(notes) > 0 && e.Kind != record.EventOpen {
+		f := c.flow(e.Conn)
+		for _, n := range notes {
+			f.remark("note: %s", n)
+		}
 	}
 	switch {
 	case e.Kind == record.EventOpen:
@@ -299,7 +311,7 @@ func (c *Capture) packet(f *flow, t time.Duration, from, flags int, payload []by
 		return err
 	}
 	o := pcapgo.NgPacketOptions{Comments: append(c.loose, f.remarks...)}
-	c.loose, f.remarks = nil, nil
+	c.loose, f.remarks, c.latest = nil, nil, f
 	return c.w.WritePacketWithOptions(gopacket.CaptureInfo{Timestamp: c.Header.Time.Add(t), CaptureLength: len(b), Length: len(b)}, b, o)
 }
 
@@ -317,6 +329,12 @@ func (c *Capture) behind(f *flow, conn int, t time.Duration) error {
 func (c *Capture) Finish() error {
 	for _, id := range slices.Sorted(maps.Keys(c.flows)) {
 		if err := c.behind(c.flows[id], id, c.last); err != nil {
+			return err
+		}
+	}
+	// What was said behind the last packet needs one.
+	if len(c.loose) > 0 && c.latest != nil {
+		if err := c.packet(c.latest, c.last, 0, ack, nil); err != nil {
 			return err
 		}
 	}

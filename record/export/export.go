@@ -15,6 +15,7 @@ package export
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 
 	"github.com/xmpplens/xmpplens/record"
@@ -29,6 +30,37 @@ type Options struct {
 	Secrets bool          // show them; they are masked otherwise
 	Sent    bool          // what was sent on, not what was received
 	Choice  Choice
+
+	// Notes are what people said about entries, by number. They stand behind
+	// them in a recording, where a capture cannot look: see ReadNotes.
+	Notes map[int][]string
+}
+
+// maxNotes bounds the notes that ReadNotes returns.
+const maxNotes = 10_000
+
+// ReadNotes reads a recording for the notes that people made on entries.
+func ReadNotes(ctx context.Context, r *record.Reader) (map[int][]string, error) {
+	notes := make(map[int][]string)
+	for n := 0; n < maxNotes; {
+		ev, err := r.Next(ctx)
+		var line *record.LineError
+		var damage *record.DamageError
+		switch {
+		case errors.Is(err, io.EOF):
+			return notes, nil
+		case errors.As(err, &line), errors.As(err, &damage):
+		case err != nil:
+			return notes, nil // Run meets it, too, and says it
+		case ev.E == record.EventNote && ev.By == record.ByUser && ev.N > 0:
+			notes[int(ev.N)] = append(notes[int(ev.N)], ev.Text)
+			n++
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+	}
+	return notes, nil
 }
 
 // A Form is one way to write a recording.

@@ -38,7 +38,6 @@ type end struct {
 	addr netip.Addr
 	port uint16
 	seq  uint32
-	fin  bool
 }
 
 const (

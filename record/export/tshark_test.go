@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -126,6 +127,15 @@ func TestWiresharkShowsComments(t *testing.T) {
 		if !strings.Contains(all, want) {
 			t.Errorf("no comment %q in %s", want, all)
 		}
+	}
+	noted := append(slices.Clone(samples["edits"]), `{"t":8,"c":1,"e":"note","d":"CS","o":141,"n":4,"text":"this one was odd","by":"user"}`, `{"t":9,"e":"note","text":"the very end","by":"user"}`)
+	notes, err := ReadNotes(t.Context(), recording(t, noted...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := tshark(t, captured(t, recording(t, noted...), Options{Notes: notes}), "frame.comment contains \"note: this one\" || frame.comment contains \"very end\"", "_ws.col.Info")
+	if len(rows) != 2 || !strings.HasPrefix(rows[0][0], "MESSAGE") {
+		t.Errorf("notes stand at %q", rows)
 	}
 	demo := tsharkComments(t, captured(t, open(t, "../../testdata/recordings/demo.jsonl"), Options{}))
 	if s := fmt.Sprint(demo); !strings.Contains(s, "What follows was inside TLS and stands here as it was read") {
