@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -139,10 +140,14 @@ func FuzzRedact(f *testing.F) {
 }
 
 // strange reports whether addresses are written in ways that no program writes and that a pseudonym of the same length
-// cannot follow: with references to letters, or in two forms of Unicode or IDNA that stand for the same.
+// cannot follow: with references to letters, or in two forms of Unicode or IDNA that stand for the same; or whether
+// quotes are such that it cannot be told what is a text.
 func strange(s string) bool {
-	return strings.Contains(s, "&#") || strings.Contains(strings.ToLower(s), "xn--") || strings.ContainsFunc(s, func(r rune) bool { return r >= 0x80 })
+	return unmatched.MatchString(s) || strings.Contains(s, "&#") || strings.Contains(strings.ToLower(s), "xn--") || strings.ContainsFunc(s, func(r rune) bool { return r >= 0x80 })
 }
+
+// unmatched are tags with a < in quotes, or without end.
+var unmatched = regexp.MustCompile(`<[^>]*['"][^>]*<`)
 
 func first(path string) string {
 	b, _ := os.ReadFile(path)

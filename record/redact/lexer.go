@@ -255,16 +255,23 @@ func (l *lexer) tagPiece(b []byte, last bool) int {
 			l.quote = c
 		}
 		if c == '>' {
-			l.tag(b[:i+1])
-			return i + 1
+			return l.tagTo(b[:i+1])
 		}
 	}
 	if last || len(b) >= maxPiece {
-		l.tag(b)
-		return len(b)
+		return l.tagTo(b)
 	}
 	l.look = len(b)
 	return 0
+}
+
+// tagTo takes a tag, up to a < in it: quotes that do not match would hide the rest, with texts and all.
+func (l *lexer) tagTo(b []byte) int {
+	if i := bytes.IndexByte(b[1:], '<'); i >= 0 {
+		b = b[:i+1]
+	}
+	l.tag(b)
+	return len(b)
 }
 
 // remark replaces a comment or an instruction.
@@ -299,7 +306,9 @@ func (l *lexer) tag(b []byte) {
 		return
 	}
 	if len(b) > 1 && b[1] == '/' {
-		l.r.stays(b[2:])
+		end := nameEnd(b, 2)
+		l.r.stays(b[2:end])
+		l.r.each(l.r.value(b[end:], false), all) // quotes that do not match can hide a text here
 		switch {
 		case l.depth > 0:
 			l.depth--
@@ -308,10 +317,7 @@ func (l *lexer) tag(b []byte) {
 		}
 		return
 	}
-	end := 1
-	for end < len(b) && !blank(b[end]) && b[end] != '>' && b[end] != '/' && b[end] != '=' && b[end] != '\'' && b[end] != '"' && b[end] != '<' {
-		end++
-	}
+	end := nameEnd(b, 1)
 	name := string(b[1:min(end, 1+1024)])
 	attrs := attributes(b, end)
 	f := l.open(name, attrs)
@@ -336,6 +342,14 @@ func (l *lexer) tag(b []byte) {
 		return
 	}
 	l.stack = append(l.stack, f)
+}
+
+// nameEnd is where the name ends that begins at i.
+func nameEnd(b []byte, i int) int {
+	for i < len(b) && !blank(b[i]) && b[i] != '>' && b[i] != '/' && b[i] != '=' && b[i] != '\'' && b[i] != '"' && b[i] != '<' {
+		i++
+	}
+	return i
 }
 
 // attributes finds the attributes of a tag behind its name.

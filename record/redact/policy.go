@@ -83,6 +83,8 @@ func (l *lexer) open(q string, attrs []attr) frame {
 	f.inside, f.mech = up.inside, up.mech
 	switch {
 	case f.inside != "":
+	case f.ns == "urn:xmpp:sasl:2" && (name == "next" || name == "task-data"):
+		f.inside = "secret"
 	case f.ns == "http://www.w3.org/1999/xhtml", name == "html" && f.ns == "http://jabber.org/protocol/xhtml-im":
 		f.inside = "xhtml"
 	case f.ns == "vcard-temp", f.ns == "urn:ietf:params:xml:ns:vcard-4.0":
@@ -139,6 +141,8 @@ var texts = map[string]treat{
 // content is how the text of an element is replaced.
 func (f *frame) content(up *frame, attrs []attr) treat {
 	switch f.inside {
+	case "secret":
+		return treat{how: secret}
 	case "xhtml":
 		return treat{text, "body", ""}
 	case "key":
@@ -169,6 +173,8 @@ func (f *frame) content(up *frame, attrs []attr) treat {
 		}
 	}
 	switch {
+	case f.ns == "http://jabber.org/protocol/geoloc":
+		return treat{text, "text", ""}
 	case f.ns == nsDialback && (f.name == "result" || f.name == "verify"):
 		return treat{blob, "secret", ""}
 	case f.name == "text" || up.name == "error" || f.name == "error":
@@ -218,9 +224,9 @@ func (f *frame) content(up *frame, attrs []attr) treat {
 // attributesKept are attributes with values that the protocol enumerates, numbers, times and ids.
 var attributesKept = set(`id type xml:lang lang version ver hash algo algorithm stamp h previd max resume mechanism code seq block-size sid rid wait hold requests inactivity polling
 	content ack xmpp:version xmpp:restart xmpp:restartlogic charsets condition subscription ask affiliation role category var action creator senders media clockrate channels
-	protocol component foundation generation network port priority width height size bytes status queryid complete stable index count key newkey seconds
+	protocol component foundation generation network port priority width height size bytes status queryid complete stable index count newkey seconds
 	default xml:space stanza secure route pause cid time max-bytes location-type mode profile maxptime ptime xmpp:condition standalone encoding order since start end amount
-	created expires transport mime-type mime disposition stream qop behavior device rel-port rport tcptype namespace feature features preid prekey kex autojoin approved optional
+	created expires transport mime-type mime disposition stream qop behavior device rel-port rport tcptype namespace feature features preid prekey kex autojoin approved optional task expiry
 	access_model unit datum volume chunk blocked style class from-type before after`)
 
 var attributesOf = map[string]treat{
@@ -256,7 +262,7 @@ func (l *lexer) attribute(f *frame, a *attr, attrs []attr) treat {
 		return treat{how: names} // the hash of an avatar
 	case name == "value" && f.name == "parameter", name == "name" && f.ns == "urn:xmpp:jingle:1":
 		return treat{how: stays}
-	case attributesKept[name]:
+	case attributesKept[name], name == "key" && f.outer: // of a BOSH wrapper
 		return treat{how: stays}
 	}
 	if t, ok := attributesOf[name]; ok {

@@ -292,6 +292,15 @@ func (p *proof) frame(o, e *timeline.Entry) {
 // message cuts a SASL message into what is secret of it: the fields of PLAIN, of SCRAM those that are neither numbers nor
 // about the offer.
 func message(b []byte) [][]byte {
+	if bytes.IndexByte(b, '<') >= 0 { // elements of a second factor: what stands between their tags
+		var out [][]byte
+		for part := range bytes.SplitSeq(b, []byte{'<'}) {
+			if _, text, ok := bytes.Cut(part, []byte{'>'}); ok {
+				out = append(out, bytes.TrimSpace(text))
+			}
+		}
+		return out
+	}
 	msg, err := base64.StdEncoding.DecodeString(string(bytes.TrimSpace(b)))
 	if err != nil {
 		return [][]byte{b}

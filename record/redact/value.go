@@ -285,31 +285,32 @@ func (r *redactor) jid(v value) {
 // host replaces a domain or an IP address, with or without a port.
 func (r *redactor) host(v value) {
 	s := v.text()
-	if publishers[strings.ToLower(s)] || r.ip(v, s) {
+	if r.ip(v, s) {
 		return
 	}
 	if at := v.last(':'); at > 0 && strings.IndexFunc(s[strings.LastIndexByte(s, ':')+1:], func(c rune) bool { return c < '0' || c > '9' }) < 0 {
 		v = v.sub(0, at)
 		s = v.text()
-		if publishers[strings.ToLower(s)] || r.ip(v, s) {
+		if r.ip(v, s) {
 			return
 		}
 	}
-	for len(v.g) > 0 {
+	top := strings.ToLower(s[strings.LastIndexByte(s, '.')+1:])
+	for left := strings.Count(s, "."); len(v.g) > 0; left-- {
 		at := v.index('.')
 		if at < 0 {
 			at = len(v.g)
 		}
-		r.label(v.sub(0, at))
+		r.label(v.sub(0, at), left != 1 || reserved[top] || strings.HasSuffix(strings.ToLower(s), "example."+top))
 		v = v.sub(min(at+1, len(v.g)), len(v.g))
 	}
 }
 
-// label replaces one part of a domain. One in the ASCII form of IDNA would not be valid any more, and becomes an
+// label replaces one part of a domain, unless it is a common one; what stands in front of org never is. One in the ASCII form of IDNA would not be valid any more, and becomes an
 // ordinary one.
-func (r *redactor) label(v value) {
+func (r *redactor) label(v value, common bool) {
 	s := strings.ToLower(v.text())
-	if labels[s] {
+	if common && labels[s] {
 		return
 	}
 	if strings.HasPrefix(s, "xn--") && !r.collecting && v.g[2].n == 1 && v.g[3].n == 1 {
@@ -361,12 +362,12 @@ func (r *redactor) url(v value) {
 		r.each(host.sub(0, at), all)
 		host = host.sub(at+1, len(host.g))
 	}
-	r.host(host)
 	path := v.sub(end, len(v.g))
 	if publishers[strings.ToLower(host.text())] {
 		r.each(path, secretOnly)
 		return
 	}
+	r.host(host)
 	r.path(path)
 }
 
@@ -441,6 +442,8 @@ func (r *redactor) token(v value, p plain, dotted bool) {
 		r.url(v)
 	case at > 0 && at < len(s)-1:
 		r.jid(v)
+	case dotted && publishers[strings.ToLower(s)]:
+		r.each(v, secretOnly)
 	case dotted && isDomain(s):
 		r.host(v)
 	case p == secretOnly && !r.collecting && r.hides(s):

@@ -27,6 +27,9 @@ var labels = set(`com org net info example test invalid localhost local onion ar
 	groups group upload uploads share files file pubsub proxy proxy65 bosh ws websocket search vjud users echo gateway irc component server pep mix biboumi push stun turn
 	http https xmpps`)
 
+// reserved are top-level domains that belong to nobody (RFC 2606, RFC 6762, RFC 7686).
+var reserved = set("example test invalid localhost local onion")
+
 // publishers are hosts that stand in namespaces and in the nodes of clients (XEP-0115), and say nothing about who uses them.
 var publishers = set(`jabber.org etherx.jabber.org www.w3.org prosody.im www.process-one.net gajim.org dino.im conversations.im slixmpp.com psi-im.org pidgin.im
 	profanity-im.github.io conversejs.org www.igniterealtime.org swift.im monal-im.org poez.io movim.eu tkabber.jabber.ru mcabber.com miranda-ng.org
