@@ -325,14 +325,15 @@ func (r *redactor) url(v value) {
 	if _, ok := xep.Lookup(s); ok {
 		return
 	}
-	scheme, rest, ok := strings.Cut(s, "://")
+	scheme, _, ok := strings.Cut(s, "://")
 	if !ok {
-		scheme, rest, ok = strings.Cut(s, ":")
+		scheme, _, ok = strings.Cut(s, ":")
 		at := v.index(':')
 		if !ok || strings.ContainsAny(scheme, "/?#@. ") {
 			r.path(v)
 			return
 		}
+		r.each(v.sub(0, at), secretOnly)
 		v = v.sub(at+1, len(v.g))
 		switch strings.ToLower(scheme) {
 		case "xmpp", "mailto":
@@ -349,7 +350,7 @@ func (r *redactor) url(v value) {
 		}
 		return
 	}
-	_ = rest
+	r.each(v.sub(0, v.index(':')), secretOnly)
 	v = v.sub(v.index(':')+3, len(v.g))
 	end := len(v.g)
 	for _, c := range "/?#" {
