@@ -166,8 +166,9 @@ func inUse(path string) error {
 const ByUser = "user"
 
 // Note is what a person says about an entry: its number, 0 for none, and where
-// the entry is from a stream its connection, direction and offset, by which it is
-// found when earlier parts of the recording are gone.
+// the entry is from a stream its connection, direction (Op: with D a note says that
+// bytes are missing) and offset, by which it is found when earlier parts of the
+// recording are gone.
 func Note(text string, at time.Duration, entry, conn int, d Dir, offset int64) Event {
-	return Event{T: at, C: conn, E: EventNote, D: d, O: offset, N: int64(entry), Text: text, By: ByUser}
+	return Event{T: at, C: conn, E: EventNote, Op: string(d), O: offset, N: int64(entry), Text: text, By: ByUser}
 }

@@ -35,6 +35,19 @@ func TestNote(t *testing.T) {
 	}
 }
 
+// A note that is made while an element is on its way does not end it.
+func TestNoteWithin(t *testing.T) {
+	header := "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
+	path := write(t, record.Event{C: 1, E: record.EventOpen}, data(record.CS, header+"<presence/><mess"), record.Note("look", 0, 3, 1, record.CS, int64(len(header))), data(record.CS, "age/>"))
+	var kinds []string
+	for _, e := range read(t, path) {
+		kinds = append(kinds, e.Kind)
+	}
+	if got := strings.Join(kinds, " "); got != "open stream presence note message" && got != "open header presence note message" {
+		t.Error(got)
+	}
+}
+
 // Names of events come from anywhere, for example out of certificates: they do
 // not drive the terminal.
 func TestWordsAreClean(t *testing.T) {
