@@ -266,10 +266,10 @@ func (r *Report) WriteJUnit(w io.Writer) error {
 	return err
 }
 
-// printable keeps what XML 1.0 allows.
+// printable keeps what XML 1.0 allows; bytes that are no UTF-8 become �, too.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < 0x20 && r != '\t' {
+		if r < 0x20 && r != '\t' && r != '\n' && r != '\r' || r == 0xfffe || r == 0xffff {
 			return '�'
 		}
 		return r

@@ -274,5 +274,6 @@ func (w *rewriter) time(v string) string {
 
 var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "'", "&apos;", `"`, "&quot;", "\t", "&#9;", "\n", "&#10;", "\r", "&#13;")
 
-// escape makes text fit for an attribute or an element.
-func escape(s string) string { return escaper.Replace(s) }
+// escape makes text fit for an attribute or an element: what a live peer said is
+// repeated, and need not have been XML.
+func escape(s string) string { return printable(escaper.Replace(s)) }

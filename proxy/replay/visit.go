@@ -142,6 +142,8 @@ func (v *visit) hear(now time.Duration, wall time.Time, f decode.Frame) {
 func (v *visit) opened(f decode.Frame) {
 	ns, _ := f.Stream.Lookup("")
 	switch {
+	case f.Err != nil:
+		v.fail("not-well-formed", f.Err.Error())
 	case v.streamed:
 		v.fail("not-well-formed", "a stream begins inside of another")
 	case f.Stream.NS != nsStreams || f.Stream.Name != "stream":

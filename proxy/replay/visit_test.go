@@ -90,6 +90,10 @@ func TestVisit(t *testing.T) {
 		t.Error("it goes on")
 	}
 
+	v, _ = newVisit(s)
+	dec = decode.Decoder{}
+	expect(talk(v, &dec, strings.Replace(header, "jabber:client", "jabber:\xff\x01client", 1)+">"), "<not-well-formed")
+
 	// Too many logins.
 	v, _ = newVisit(s)
 	dec = decode.Decoder{}
@@ -108,7 +112,7 @@ func FuzzVisit(f *testing.F) {
 	open := header + "to='capulet.example'>"
 	login := open + "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGEAYg==</auth>" + open + "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>"
 	for _, in := range []string{login, login + roster + with(romeo, "x") + "<enable xmlns='urn:xmpp:sm:3' resume='1'/><r xmlns='urn:xmpp:sm:3'/><a xmlns='urn:xmpp:sm:3' h='1'/>", open + "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>AGEAYg==</initial-response><bind xmlns='urn:xmpp:bind:0'><tag>t</tag><enable xmlns='urn:xmpp:sm:3' resume='1'/></bind></authenticate>" + roster,
-		login + "<iq type='result' id='q'/><message to=\"'&lt;@x/'\" type='groupchat'><body>&#x0;</body></message>", open + "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>" + open} {
+		strings.Replace(header, "jabber:client", "jabber:\xff\x01", 1) + ">", login + "<iq type='result' id='q'/><message to=\"'&lt;@x/'\" type='groupchat'><body>&#x0;</body></message>", open + "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>" + open} {
 		f.Add(in, true)
 	}
 	f.Fuzz(func(t *testing.T, in string, sasl2 bool) {
