@@ -15,10 +15,9 @@ import (
 // there is any, and XMPP or HTTP. Until it is known that it is XMPP, what it
 // yields is held.
 type dialog struct {
-	c   *captured
-	k   *tcpConn
-	id  int // 0: held
-	out func(ev record.Event)
+	c  *captured
+	k  *tcpConn
+	id int // 0: held
 
 	kind     string
 	expected bool // XMPP is on that port, or TLS was negotiated for it

@@ -150,7 +150,6 @@ type side struct {
 
 	frame  decode.Frame
 	parsed stanza.Stanza
-	seen   int
 }
 
 func openSide(path string, d record.Dir) (*side, error) {
