@@ -17,7 +17,7 @@ import (
 const (
 	maxWindow    = 500                   // rows in one answer
 	maxShown     = 256 << 10             // bytes of a frame that the page gets
-	maxRequest   = 4 << 10               // bytes of a request
+	maxRequest   = 32 << 10              // bytes of a request: a note, with all of its letters escaped
 	pace         = 50 * time.Millisecond // between two status messages
 	patience     = 30 * time.Second      // with a viewer that does not answer a ping
 	writeTimeout = 10 * time.Second
@@ -26,11 +26,12 @@ const (
 // request is what the page asks for: the rows from place From of the list on,
 // the details of the entry at place At or of entry N, or another list.
 type request struct {
-	Op    string // rows, entry, filter, head, density
+	Op    string // rows, entry, filter, head, density, note
 	From  int
 	Count int
 	At, N int
 	Expr  string
+	Text  string // of a note
 	seek
 }
 
@@ -82,7 +83,10 @@ func (s *Server) live(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	p := &page{server: s, ws: ws, chosen: newChoice()}
+	s.enter(p)
+	defer s.leave(p)
 	stop := context.AfterFunc(ctx, func() { ws.Close() })
+	p.send(hello{"hello", s.Notes != nil}) // a failure is seen by those who follow
 	var wg sync.WaitGroup
 	wg.Go(func() { p.push(ctx); cancel() })
 	wg.Go(func() { p.ping(ctx); cancel() })
@@ -187,6 +191,8 @@ func (p *page) answer() {
 			v = p.head(q)
 		case "density":
 			v = p.density()
+		case "note":
+			v = p.note(q)
 		default:
 			continue
 		}

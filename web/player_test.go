@@ -56,7 +56,7 @@ func played(t testing.TB) *record.Reader {
 		}
 	}
 	now = now.Add(time.Minute)
-	log.Append(record.Event{C: 1, E: record.EventNote, By: "user", Text: "after the pause"}) // entry 102
+	log.Append(record.Event{C: 1, E: record.EventNote, By: record.ByUser, Text: "after the pause"}) // entry 102
 	for range 10 {
 		now = now.Add(100 * time.Millisecond)
 		say(log, record.CS, header+"<iq type='set'><no-id/></iq>")

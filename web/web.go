@@ -51,7 +51,10 @@ type Server struct {
 	Secrets bool                             // show them; they are masked otherwise
 	Say     func(format string, args ...any) // told about viewers that were cut off; may be nil
 	Diff    *SideBySide                      // show two recordings side by side, and Source on a page of its own; may be nil
+	Notes   Noter                            // keeps the notes of viewers; nil = there can be none
 
+	mu       sync.Mutex
+	pages    map[*page]struct{} // guarded by mu
 	once     sync.Once
 	token    string
 	patience time.Duration // for tests

@@ -110,7 +110,7 @@ func (l *lens) startViewer(log *record.Log, wg *sync.WaitGroup) (url string, end
 	if title == "" {
 		title = l.proxy.Upstream.String()
 	}
-	srv := &web.Server{Source: index, Title: title, Secrets: l.display.ShowSecrets, Say: l.streams.say}
+	srv := &web.Server{Source: index, Title: title, Secrets: l.display.ShowSecrets, Say: l.streams.say, Notes: &noter{index: index, log: log}}
 	wg.Go(func() { index.Run(ctx) })
 	wg.Go(func() {
 		if err := srv.Serve(ctx, ln); err != nil {

@@ -24,7 +24,8 @@ import (
 // broken or came in parts.
 type Index struct {
 	r     *record.Reader // of Run
-	look  sync.Mutex     // guards at, last and again
+	look  sync.Mutex     // guards more, at, last and again
+	more  *record.Reader // of More; nil = none yet
 	at    *record.Reader // of Entries
 	last  looked
 	again reframer
@@ -190,7 +191,7 @@ func (x *Index) add(e *Entry) {
 	p := x.place(e)
 	p.header = x.header(e.header)
 	x.list.add(&p)
-	x.clock.add(x.list.n, e.T, e.Dir, e.Kind == record.EventNote && e.By == "user")
+	x.clock.add(x.list.n, e.T, e.Dir, e.Kind == record.EventNote && e.By == record.ByUser)
 	if e.Kind == record.EventOpen {
 		x.conns++
 	}

@@ -245,5 +245,9 @@ func (r *reframer) frame(l *lookup) {
 func (x *Index) Close() error {
 	x.look.Lock()
 	defer x.look.Unlock()
-	return errors.Join(x.at.Close(), x.r.Close())
+	err := errors.Join(x.at.Close(), x.r.Close())
+	if x.more != nil {
+		err = errors.Join(err, x.more.Close())
+	}
+	return err
 }

@@ -1,6 +1,7 @@
 import { Details } from "./details.js";
 import { List } from "./list.js";
 import { Live } from "./live.js";
+import { Notes } from "./notes.js";
 import { Player } from "./player.js";
 
 const $ = (id) => document.getElementById(id);
@@ -15,6 +16,8 @@ const live = new Live({
     if (m.op === "rows" && m.filter === generation) list.add(m);
     if (m.op === "entry") details.show(m);
     if (m.op === "filter") filtered(m);
+    if (m.op === "hello") notes.can(m.notes);
+    if (m.op === "noted") notes.done(m);
     if (m.op === "head") player.head(m);
     if (m.op === "density") player.density(m);
   },
@@ -59,6 +62,11 @@ const player = new Player($("player"), {
   },
 });
 
+const notes = new Notes($("noting"), $("note"), {
+  ask: (request) => live.ask(request),
+  chosen: () => ({ n: details.shown, at: list.chosen, heading: $("heading").textContent, summary: document.querySelector("#body .summary")?.textContent }),
+});
+
 function replay() {
   if (player.on) return player.close();
   list.setFollow(true);
@@ -86,7 +94,8 @@ function status(m) {
   done = m.done;
   list.setTotal(m.len);
   list.setKnown(m.known);
-  if (details.shown && details.shown > details.known && details.shown <= m.known) live.ask({ op: "entry", n: details.shown });
+  const late = details.shown && details.shown > details.known && details.shown <= m.known;
+  if (late || details.shown && notes.fresh(details.shown, m.known)) live.ask({ op: "entry", n: details.shown });
   $("title").textContent = m.title;
   document.title = m.title ? `${m.title} · xmpplens` : "xmpplens";
   const many = (n, one, more) => `${n.toLocaleString("en")} ${n === 1 ? one : more}`;
@@ -168,6 +177,7 @@ $("theme").onclick = () => {
 if (localStorage.getItem("theme")) document.documentElement.dataset.theme = localStorage.getItem("theme");
 
 document.addEventListener("keydown", (e) => {
+  if (e.target.closest("dialog")) return;
   if (e.target.id === "filter") {
     if (e.key === "Escape" || e.key === "Enter") $("list").focus();
     return;
@@ -189,6 +199,7 @@ document.addEventListener("keydown", (e) => {
   else if (e.key === "Escape" && player.on) player.close();
   if (e.ctrlKey || e.metaKey || e.altKey) return;
   const act = { p: replay };
+  if (notes.possible) act.n = () => notes.open();
   if (player.on) {
     Object.assign(act, {
       ArrowLeft: () => player.step(-1, e.shiftKey), ArrowRight: () => player.step(1, e.shiftKey),

@@ -239,10 +239,10 @@ const entries = {
       text.textContent = "…";
       return;
     }
-    el.className = `row ${row.dir || "about"} ${row.level || ""} ${row.kind === "secure" ? "secure" : ""} ${row.quiet ? "quiet" : ""}`;
+    el.className = `row ${row.dir || "about"} ${row.level || ""} ${row.kind === "secure" || row.kind === "note" ? row.kind : ""} ${row.quiet ? "quiet" : ""}`;
     time.textContent = clock(start + row.t * 1000);
     conn.textContent = row.conn ? `#${row.conn}` : "";
-    dir.textContent = { CS: "→", SC: "←" }[row.dir] || { open: "●", close: "○", secure: "▣" }[row.kind] || "·";
+    dir.textContent = { CS: "→", SC: "←" }[row.dir] || { open: "●", close: "○", secure: "▣", note: "◆" }[row.kind] || "·";
     dir.title = { CS: "client to server", SC: "server to client" }[row.dir] || row.kind;
     kind.textContent = row.kind;
     text.textContent = row.summary;

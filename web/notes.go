@@ -1,0 +1,93 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// A Noter keeps what a person says about an entry, by its number, or at the end of
+// the recording when that is 0. An error may have a Hint.
+type Noter interface {
+	Note(entry int, text string) error
+}
+
+// maxNote bounds a note, in bytes.
+const maxNote = 4 << 10
+
+// hello tells a page what it can do here.
+type hello struct {
+	Op    string `json:"op"`
+	Notes bool   `json:"notes"`
+}
+
+// noted answers a note.
+type noted struct {
+	Op    string `json:"op"`
+	Error string `json:"error,omitempty"`
+	Hint  string `json:"hint,omitempty"`
+}
+
+func (p *page) note(q request) noted {
+	out := noted{Op: "noted"}
+	if q.N == 0 && q.At > 0 {
+		q.N = p.chosen.number(q.At)
+	}
+	if err := p.server.note(q.N, strings.TrimSpace(q.Text)); err != nil {
+		out.Error = err.Error()
+		if h := (interface{ Hint() string })(nil); errors.As(err, &h) {
+			out.Hint = h.Hint()
+		}
+	}
+	return out
+}
+
+func (s *Server) note(n int, text string) error {
+	switch {
+	case s.Notes == nil:
+		return errors.New("nothing can be added to this recording")
+	case text == "":
+		return errors.New("a note needs a text")
+	case len(text) > maxNote:
+		return fmt.Errorf("the note has %d bytes, more than %d", len(text), maxNote)
+	case !utf8.ValidString(text):
+		return errors.New("the note is not UTF-8")
+	case n < 0 || n > s.Source.Status().Len:
+		return fmt.Errorf("there is no entry %d", n)
+	}
+	if err := s.Notes.Note(n, text); err != nil {
+		return err
+	}
+	// Those who believe that nothing more comes look again.
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for p := range s.pages {
+		p.chosen.poke()
+	}
+	return nil
+}
+
+// enter and leave keep the list of pages.
+func (s *Server) enter(p *page) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pages == nil {
+		s.pages = make(map[*page]struct{})
+	}
+	s.pages[p] = struct{}{}
+}
+
+func (s *Server) leave(p *page) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.pages, p)
+}
+
+// poke makes wait return.
+func (c *choice) poke() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
