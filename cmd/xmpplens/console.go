@@ -45,6 +45,7 @@ type console struct {
 	phases  map[int]string // of the connections, as told last
 	conns   int            // connections seen so far: their labels show from the second on
 	day     int            // of the last time stamp printed
+	printed int            // entries
 	err     error          // of the first failed write; nothing more is printed then
 	scratch []byte
 }
@@ -135,10 +136,12 @@ func (c *console) print(e *timeline.Entry) {
 		c.scratch = e.JSON(c.scratch[:0], timeline.JSONOptions{Start: c.start, Secrets: c.secrets})
 		c.out.Write(c.scratch)
 		c.out.WriteByte('\n')
+		c.printed++
 	default:
 		if !c.all && c.filter == nil && e.Quiet() {
 			return
 		}
+		c.printed++
 		c.line(e, phase)
 		if c.format == "pretty" {
 			c.body(e)

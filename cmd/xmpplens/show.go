@@ -17,13 +17,15 @@ import (
 )
 
 type showCmd struct {
-	File    string  `arg:"" help:"The recording." type:"path"`
-	Follow  bool    `short:"F" help:"Wait for more, until interrupted."`
-	Speed   float64 `placeholder:"X" help:"Print in recorded time, X times as fast."`
-	Conn    int     `placeholder:"N" help:"Only connection N."`
-	Dir     string  `enum:"CS,SC,both" default:"both" help:"Only this direction: ${enum}."`
-	Sent    bool    `help:"With --format=raw: what was sent on, not what was received."`
-	Keylog  string  `placeholder:"FILE" type:"path" help:"Read the TLS records of proxy --tap with these secrets, where that was not done at the time."`
+	File    string        `arg:"" help:"The recording." type:"path"`
+	Follow  bool          `short:"F" help:"Wait for more, until interrupted."`
+	Speed   float64       `placeholder:"X" help:"Print in recorded time, X times as fast."`
+	MaxGap  time.Duration `placeholder:"DURATION" help:"With --speed: no time without anything counts for longer than this, such as 5s."`
+	Step    bool          `help:"Print one entry at each press of a key; in a terminal."`
+	Conn    int           `placeholder:"N" help:"Only connection N."`
+	Dir     string        `enum:"CS,SC,both" default:"both" help:"Only this direction: ${enum}."`
+	Sent    bool          `help:"With --format=raw: what was sent on, not what was received."`
+	Keylog  string        `placeholder:"FILE" type:"path" help:"Read the TLS records of proxy --tap with these secrets, where that was not done at the time."`
 	display `embed:""`
 }
 
@@ -32,6 +34,8 @@ func (showCmd) Examples() string {
   xmpplens show --format=line login.jsonl | less -R
   xmpplens show --format=json login.jsonl | jq -r 'select(.kind=="iq") | .summary'
   xmpplens show --format=raw --dir=SC --conn=1 login.jsonl > sc.xml    the exact bytes
+  xmpplens show --speed=1 --max-gap=5s login.jsonl                     in its own time, without the long pauses
+  xmpplens show --step login.jsonl                                     one entry at each press of a key
   xmpplens show -F login.jsonl                                         while it is being written`
 }
 
@@ -42,11 +46,21 @@ func (c *showCmd) Run(s *streams) error {
 	if c.Speed < 0 {
 		return usagef("use a number above 0, 1 is the recorded time", "--speed=%v is negative", c.Speed)
 	}
+	switch {
+	case c.MaxGap < 0:
+		return usagef("for example --max-gap=5s", "--max-gap=%v is negative", c.MaxGap)
+	case c.MaxGap > 0 && c.Speed == 0:
+		return usagef("add --speed=1: without it nothing is waited for", "--max-gap goes with --speed only")
+	case c.Step && c.Speed > 0:
+		return usagef("leave one of them out", "--step and --speed do not go together")
+	case c.Step && (c.Format == "raw" || c.Format == "none"):
+		return usagef("use --format=pretty, line or json", "--step does not go with --format=%s", c.Format)
+	}
 	chosen, err := c.display.check()
 	if err != nil {
 		return err
 	}
-	p := &printer{speed: c.Speed, follow: c.Follow, began: time.Now()}
+	p := &printer{speed: c.Speed, maxGap: c.MaxGap, follow: c.Follow, began: time.Now()}
 	if c.Keylog != "" {
 		if c.Follow {
 			return usagef("give the key log to xmpplens proxy --tap while it records", "--follow and --keylog do not go together")
@@ -80,6 +94,21 @@ func (c *showCmd) Run(s *streams) error {
 			return con.err
 		}
 		p.flush = con.flush
+		if c.Step {
+			st, end, err := newStepper(s)
+			if err != nil {
+				return err
+			}
+			defer end()
+			p.print = func(e *timeline.Entry) error {
+				before := con.printed
+				con.print(e)
+				if con.printed == before || con.flush() != nil {
+					return con.err
+				}
+				return st.wait(ctx, e)
+			}
+		}
 	}
 	keep := p.print
 	p.print = func(e *timeline.Entry) error {
@@ -123,15 +152,18 @@ func (c *showCmd) rawPrinter(s *streams) func(*timeline.Entry) error {
 // printer pulls events from a recording and prints the entries they make.
 type printer struct {
 	ctx    context.Context
-	speed  float64 // 0 = at once
+	speed  float64       // 0 = at once
+	maxGap time.Duration // 0 = every time without anything is waited for
 	follow bool
 	began  time.Time
+	last   time.Duration    // of the event before
+	left   time.Duration    // out, in all, of gaps that were too long
 	derive timeline.Deriver // nil: nothing is added
 	print  func(*timeline.Entry) error
 	flush  func() error
 }
 
-// errInterrupted ends the reading while it waits for recorded time.
+// errInterrupted ends the reading while it waits for recorded time, or for a key.
 var errInterrupted = errors.New("interrupted")
 
 func (p *printer) run(r *record.Reader, s *streams) error {
@@ -177,6 +209,8 @@ func (p *printer) run(r *record.Reader, s *streams) error {
 	}
 	var torn *record.TornError
 	switch {
+	case errors.Is(failed, errInterrupted):
+		return nil
 	case failed != nil:
 		return fmt.Errorf("print: %w", failed)
 	case err != nil:
@@ -191,7 +225,11 @@ func (p *printer) run(r *record.Reader, s *streams) error {
 
 // sleep waits until t of the recording has come.
 func (p *printer) sleep(t time.Duration) bool {
-	wait := time.Until(p.began.Add(time.Duration(float64(t) / p.speed)))
+	if gap := t - p.last; p.maxGap > 0 && gap > p.maxGap {
+		p.left += gap - p.maxGap
+	}
+	p.last = max(t, p.last)
+	wait := time.Until(p.began.Add(time.Duration(float64(t-p.left) / p.speed)))
 	if wait <= 0 {
 		return true
 	}
