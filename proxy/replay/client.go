@@ -104,7 +104,7 @@ func (c *Client) play(ctx context.Context, number int, r *Report, start time.Tim
 			}
 			w, live, err := c.signIn(ctx, account, password, resource)
 			if err != nil {
-				if ctx.Err() != nil && !first {
+				if over(ctx) && c.Loop {
 					return nil
 				}
 				return err
@@ -113,13 +113,20 @@ func (c *Client) play(ctx context.Context, number int, r *Report, start time.Tim
 				c.Log("%s is logged in and plays session %d: %d stanzas", live, s.number, len(s.Steps))
 			}
 			res := c.act(ctx, w, newActor(c.Script, s, live, c.Others, c.Pace, time.Since(start), time.Now()), start)
-			if ctx.Err() != nil && c.Loop && res.Met < res.Expected {
-				return nil // cut short by the end of it all
+			if over(ctx) && c.Loop {
+				return nil // it was cut short by the end of it all
 			}
 			r.add(res)
 		}
 	}
 	return nil
+}
+
+// over reports whether the time is up: a dial that hits the deadline may say so
+// before ctx does.
+func over(ctx context.Context) bool {
+	end, limited := ctx.Deadline()
+	return ctx.Err() != nil || limited && !time.Now().Before(end)
 }
 
 // heardFrame is what the reader found: an element, or the end.
@@ -143,7 +150,7 @@ func (c *Client) act(ctx context.Context, w *wire, a *actor, start time.Time) *R
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var failed error
-	var over <-chan time.Time // when the server has had time enough to end the stream
+	var late <-chan time.Time // when the server has had time enough to end the stream
 	for {
 		now := time.Since(start)
 		a.tick(now)
@@ -153,10 +160,10 @@ func (c *Client) act(ctx context.Context, w *wire, a *actor, start time.Time) *R
 				failed = fmt.Errorf("write: %w", err)
 			}
 		}
-		if a.closing && over == nil {
+		if a.closing && late == nil {
 			last := time.NewTimer(2 * time.Second)
 			defer last.Stop()
-			over = last.C
+			late = last.C
 		}
 		if failed != nil {
 			break
@@ -178,7 +185,7 @@ func (c *Client) act(ctx context.Context, w *wire, a *actor, start time.Time) *R
 				a.hear(time.Since(start), h.f)
 			}
 		case <-timer.C:
-		case <-over:
+		case <-late:
 			return a.finish(time.Since(start), nil)
 		}
 		if ctx.Err() != nil {
