@@ -325,9 +325,8 @@ func (r *redactor) url(v value) {
 	if _, ok := xep.Lookup(s); ok {
 		return
 	}
-	scheme, _, ok := strings.Cut(s, "://")
-	if !ok {
-		scheme, _, ok = strings.Cut(s, ":")
+	if !strings.Contains(s, "://") {
+		scheme, _, ok := strings.Cut(s, ":")
 		at := v.index(':')
 		if !ok || strings.ContainsAny(scheme, "/?#@. ") {
 			r.path(v)
