@@ -66,7 +66,7 @@ func (l *lens) run() error {
 	wg.Go(func() { l.watchLog(log) })
 	l.greet(viewer)
 	endRing := ring.start()
-	defer keys.start(log)()
+	defer keys.start(log, ring)()
 
 	err = l.serve()
 	stopped := log.Err()

@@ -22,6 +22,7 @@ type ringKeeper struct {
 	storage *storage
 	say     func(format string, args ...any)
 	found   chan string // what a finding is; capacity 1: what comes meanwhile is in the same file
+	asked   chan string // by whom; capacity 1: one more would keep the same
 }
 
 // newRingKeeper returns nil when there is no ring.
@@ -29,7 +30,7 @@ func newRingKeeper(log *record.Log, s *storage, say func(string, ...any)) *ringK
 	if s.Ring == 0 {
 		return nil
 	}
-	return &ringKeeper{log, s, say, make(chan string, 1)}
+	return &ringKeeper{log, s, say, make(chan string, 1), make(chan string, 1)}
 }
 
 // start begins to keep; end waits for what was asked for.
@@ -69,19 +70,33 @@ func (k *ringKeeper) run(done <-chan struct{}) {
 		select {
 		case <-signals:
 			k.keep("asked by a signal")
+		case who := <-k.asked:
+			k.keep("asked by " + who)
 		case why := <-found:
 			k.keep(why)
 			found, pause = nil, time.After(ringPause)
 		case <-pause:
 			found, pause = k.found, nil
 		case <-done:
-			select {
-			case why := <-k.found:
-				k.keep(why)
-			default:
+			for {
+				select {
+				case why := <-k.found:
+					k.keep(why)
+				case who := <-k.asked:
+					k.keep("asked by " + who)
+				default:
+					return
+				}
 			}
-			return
 		}
+	}
+}
+
+// ask keeps what the ring holds, soon; k says how it went.
+func (k *ringKeeper) ask(who string) {
+	select {
+	case k.asked <- who:
+	default:
 	}
 }
 

@@ -36,7 +36,8 @@ func (w *gated) Write(b []byte) (int, error) {
 type keyboard struct {
 	gate gate
 	log  *record.Log
-	out  io.Writer // for talk, past the gate
+	ring *ringKeeper // nil = there is none
+	out  io.Writer   // for talk, past the gate
 	mode *cbreak
 
 	marks int
@@ -48,6 +49,7 @@ var keys = []struct {
 	help string
 }{
 	{'m', "mark this moment, with a note in the recording"},
+	{'k', "keep what the ring holds, in a file (with --ring)"},
 	{'?', "these keys"},
 }
 
@@ -66,11 +68,11 @@ func newKeyboard(out io.Writer) *keyboard {
 }
 
 // start takes keys until end, which gives the terminal back as it was.
-func (k *keyboard) start(log *record.Log) (end func()) {
+func (k *keyboard) start(log *record.Log, ring *ringKeeper) (end func()) {
 	if k == nil {
 		return func() {}
 	}
-	k.log = log
+	k.log, k.ring = log, ring
 	k.mode.on()
 	giveBack.Store(k.mode)
 	fmt.Fprintln(k.out, "xmpplens: m marks this moment, ? lists the keys")
@@ -97,6 +99,8 @@ func (k *keyboard) run(in *bufio.Reader) {
 		switch b {
 		case 'm':
 			k.mark(in)
+		case 'k':
+			k.keep()
 		case '?':
 			k.help()
 		}
@@ -110,6 +114,16 @@ func (k *keyboard) help() {
 		fmt.Fprintf(k.out, "  %c  %s\n", key.key, key.help)
 	}
 	fmt.Fprintln(k.out, "  Ctrl-C ends the proxy")
+}
+
+func (k *keyboard) keep() {
+	if k.ring == nil {
+		k.gate.mu.Lock()
+		defer k.gate.mu.Unlock()
+		fmt.Fprintln(k.out, "xmpplens: there is no ring to keep: begin with --ring=200MB, or keep everything with -w FILE")
+		return
+	}
+	k.ring.ask("the key k")
 }
 
 // mark asks for a text and puts it into the recording, at the time of the key.

@@ -82,3 +82,24 @@ func TestMarkerKey(t *testing.T) {
 		t.Errorf("%v: %s", err, out)
 	}
 }
+
+// A key keeps what a ring holds.
+func TestKeepKey(t *testing.T) {
+	s := newScreen(t, 200)
+	dir := t.TempDir()
+	s.types(fmt.Sprintf("cd %s; %s proxy --no-web --ca-dir ca -l 127.0.0.1:0 --ring=1MiB -w s.jsonl 127.0.0.1:1", dir, xmpplens(t).Path), "Enter")
+	s.shows("m marks this moment")
+	s.types("m")
+	s.shows("marker 1 is set")
+	s.types("Enter", "k")
+	s.shows("kept (asked by the key k): ")
+	s.types("C-c")
+	s.shows("0 connections")
+	kept, err := filepath.Glob(filepath.Join(dir, "s-*.jsonl"))
+	if err != nil || len(kept) != 1 {
+		t.Fatalf("%v: %q was kept", err, kept)
+	}
+	if out, err := xmpplens(t, "note", kept[0]).Output(); err != nil || string(out) != "1: marker 1\n" {
+		t.Errorf("%v: %s", err, out)
+	}
+}
