@@ -308,7 +308,7 @@ func (l *lexer) tag(b []byte) {
 	if len(b) > 1 && b[1] == '/' {
 		end := nameEnd(b, 2)
 		l.r.stays(b[2:end])
-		l.r.each(l.r.value(b[end:], false), all) // quotes that do not match can hide a text here
+		l.r.scan(l.r.value(b[end:], false), all, false) // quotes that do not match can hide a text here
 		switch {
 		case l.depth > 0:
 			l.depth--
@@ -327,13 +327,13 @@ func (l *lexer) tag(b []byte) {
 	for i := range attrs {
 		a := &attrs[i]
 		if a.start-at > 1 || a.start > at && !blank(b[at]) {
-			l.r.each(l.r.value(b[at:a.start], false), notKnown)
+			l.r.scan(l.r.value(b[at:a.start], false), notKnown, false)
 		}
 		l.r.stays(b[a.start:a.from])
 		l.r.apply(l.attribute(&f, a, attrs), a.value, true)
 		at = a.end
 	}
-	l.r.each(l.r.value(b[at:], false), notKnown)
+	l.r.scan(l.r.value(b[at:], false), notKnown, false)
 	if bytes.HasSuffix(b, []byte("/>")) {
 		return
 	}

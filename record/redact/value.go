@@ -533,7 +533,7 @@ func (r *redactor) ipPort(v value, s string) bool {
 		return true
 	}
 	at := strings.LastIndexByte(s, ':')
-	if at <= 0 || strings.Count(s, ":") != 1 {
+	if at <= 0 || strings.Trim(s[at+1:], "0123456789") != "" || strings.Count(s, ":") != 1 {
 		return false
 	}
 	return r.ip(v.sub(0, v.last(':')), s[:at])
