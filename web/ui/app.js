@@ -49,6 +49,7 @@ const details = new Details($("details"), () => {
 
 const player = new Player($("player"), {
   ask: (request) => live.ask(request),
+  ready: () => list.settled,
   moved: ({ n, at }, stepped) => {
     if (stepped && details.shown) list.chosen = at;
     list.setHead(at, !stepped && !player.playing && list.chosen === at);

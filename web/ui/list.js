@@ -18,6 +18,7 @@ export class List {
   chosen = 0;
   start = 0; // milliseconds
   follow = true;
+  settled = true; // the rows on the screen are there
   head = null; // the place of the playhead, where one is: what follows is dimmed
 
   // ask(from, count) requests rows; choose(n) is told of a selection,
@@ -108,6 +109,7 @@ export class List {
   setHead(at, stay) {
     this.head = at;
     if (this.follow && !stay) this.#move(this.#goal());
+    this.settled = false; // until it is painted
     this.draw();
   }
 
@@ -194,11 +196,13 @@ export class List {
     while (this.#drawn.length < count) this.#drawn.push(this.#layer.appendChild(blank(this.#view.columns)));
     while (this.#drawn.length > count) this.#drawn.pop().remove();
     const wanted = new Set();
+    this.settled = true;
     for (let i = 0; i < count; i++) {
       const n = first + i + 1;
       const el = this.#drawn[i];
       el.style.transform = `translateY(${(first + i - this.#top) * this.#tall}px)`;
       const row = this.#rows.get(n);
+      if (!row) this.settled = false;
       if (!row || !row.sure && row.n <= this.known) wanted.add(Math.floor((n - 1) / page));
       this.#fill(el, n, row);
       el.classList.toggle("ahead", this.head !== null && n > this.head);
@@ -213,6 +217,8 @@ export class List {
   #fill(el, n, row) {
     const chosen = n === this.chosen;
     if (el.shown === row && el.n === n && el.chosen === chosen) return;
+    // While it is played, a row stays until the next one is there: nothing flickers.
+    if (!row && el.shown && this.head !== null && this.follow) return;
     Object.assign(el, { shown: row, n, chosen });
     el.dataset.at = n;
     el.setAttribute("aria-rowindex", n);

@@ -8,10 +8,11 @@ import { clock } from "./list.js";
 const longGap = 5; // seconds
 const lead = 0.5; // seconds of the viewer's time in front of what comes behind a gap
 const longFrame = 0.25; // seconds: more than that between two frames was no playing
+const patience = 200; // milliseconds for rows to come before the list goes on
 const calmBeat = 0.25; // seconds between two pictures for those who asked for less motion
 
 export class Player {
-  #panel; #ask; #moved; #closed; #track; #input; #where; #play;
+  #panel; #ask; #moved; #closed; #ready; #since = 0; #track; #input; #where; #play;
   #last = 0; // when the picture before was, in milliseconds
   #beat = 0;
   #seq = 0; // of the last seek
@@ -32,8 +33,10 @@ export class Player {
   total = 0; // entries
 
   // ask(request) sends, moved(head, stepped) is told where the playhead is,
-  // closed() that the list is whole again.
-  constructor(panel, { ask, moved, closed }) {
+  // closed() that the list is whole again; ready() tells that the rows of the last
+  // move are on the screen.
+  constructor(panel, { ask, moved, closed, ready }) {
+    this.#ready = ready;
     this.#panel = panel;
     this.#ask = ask;
     this.#moved = moved;
@@ -177,6 +180,7 @@ export class Player {
   head(m) {
     if (m.seq !== this.#seq) return;
     this.#waiting = false;
+    this.#since = performance.now();
     const stepped = this.#stepped;
     const moved = m.n !== this.n || stepped;
     Object.assign(this, { n: m.n, next: m.next, length: m.length });
@@ -198,7 +202,9 @@ export class Player {
       this.t = this.next - lead * pace;
       this.#say(`${span(gap - lead * pace)} without entries skipped`);
     }
-    if (this.next >= 0 && this.t >= this.next && !this.#waiting) this.#seek({ to: "time", t: this.t });
+    // Where very much happens the list goes on when there is something to see.
+    const seen = this.#ready() || now - this.#since > patience;
+    if (this.next >= 0 && this.t >= this.next && !this.#waiting && seen) this.#seek({ to: "time", t: this.t });
     if (this.next < 0 && !this.#waiting && !this.live) {
       this.t = Math.max(this.t, this.length);
       this.#settle();
