@@ -86,7 +86,7 @@ func (s *Server) live(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	s.enter(p)
 	defer s.leave(p)
 	stop := context.AfterFunc(ctx, func() { ws.Close() })
-	p.send(hello{"hello", s.Notes != nil}) // a failure is seen by those who follow
+	p.send(hello{"hello", s.Notes != nil, s.Keep != nil}) // a failure is seen by those who follow
 	var wg sync.WaitGroup
 	wg.Go(func() { p.push(ctx); cancel() })
 	wg.Go(func() { p.ping(ctx); cancel() })
@@ -191,6 +191,8 @@ func (p *page) answer() {
 			v = p.head(q)
 		case "density":
 			v = p.density()
+		case "keep":
+			v = p.keep()
 		case "note":
 			v = p.note(q)
 		default:

@@ -20,6 +20,7 @@ const maxNote = 4 << 10
 type hello struct {
 	Op    string `json:"op"`
 	Notes bool   `json:"notes"`
+	Keep  bool   `json:"keep"`
 }
 
 // noted answers a note.
@@ -27,6 +28,24 @@ type noted struct {
 	Op    string `json:"op"`
 	Error string `json:"error,omitempty"`
 	Hint  string `json:"hint,omitempty"`
+}
+
+// kept answers the wish to keep what a ring holds.
+type kept struct {
+	Op    string `json:"op"`
+	File  string `json:"file,omitempty"`
+	Error string `json:"error,omitempty"`
+}
+
+func (p *page) keep() kept {
+	if p.server.Keep == nil {
+		return kept{Op: "kept", Error: "there is no ring"}
+	}
+	file, err := p.server.Keep()
+	if err != nil {
+		return kept{Op: "kept", Error: err.Error()}
+	}
+	return kept{Op: "kept", File: file}
 }
 
 func (p *page) note(q request) noted {

@@ -107,3 +107,22 @@ func TestNotesInTheBrowser(t *testing.T) {
 		os.WriteFile(filepath.Join(dir, "note-list.png"), get(t, ctx, chromedp.CaptureScreenshot()), 0o644)
 	}
 }
+
+// A button keeps what a ring holds, where there is one.
+func TestKeepInTheBrowser(t *testing.T) {
+	ctx := browser(t)
+	log, _, url := show(t)
+	say(log, record.SC, header+"<presence/>")
+	do(t, ctx, chromedp.Navigate(url), until(rowTexts+`.includes("presence")`), until(`document.querySelector("#keep").hidden`))
+	_, s, url := show(t)
+	asked := 0
+	s.Keep = func() (string, error) {
+		if asked++; asked > 1 {
+			return "", errors.New("the disk is full")
+		}
+		return "s-1.jsonl", nil
+	}
+	do(t, ctx, chromedp.Navigate(url), until(`!document.querySelector("#keep").hidden`), run(`document.querySelector("#keep").click()`),
+		until(`document.querySelector("#keep").textContent === "Kept: s-1.jsonl"`), run(`document.querySelector("#keep").click()`),
+		until(`document.querySelector("#keep").textContent === "the disk is full"`))
+}

@@ -52,6 +52,7 @@ type Server struct {
 	Say     func(format string, args ...any) // told about viewers that were cut off; may be nil
 	Diff    *SideBySide                      // show two recordings side by side, and Source on a page of its own; may be nil
 	Notes   Noter                            // keeps the notes of viewers; nil = there can be none
+	Keep    func() (string, error)           // keeps what a ring holds, and names the file; nil = there is no ring
 
 	mu       sync.Mutex
 	pages    map[*page]struct{} // guarded by mu

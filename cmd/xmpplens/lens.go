@@ -52,12 +52,12 @@ func (l *lens) run() error {
 	}
 
 	var wg sync.WaitGroup
-	viewer, closeViewer, err := l.startViewer(log, &wg)
+	ring := newRingKeeper(log, &l.storage, l.streams.say)
+	viewer, closeViewer, err := l.startViewer(log, ring, &wg)
 	if err != nil {
 		return err
 	}
 	var count tally
-	ring := newRingKeeper(log, &l.storage, l.streams.say)
 	printed := make(chan struct{})
 	wg.Go(func() {
 		defer close(printed)
@@ -92,7 +92,7 @@ func (l *lens) run() error {
 }
 
 // startViewer serves the live viewer.
-func (l *lens) startViewer(log *record.Log, wg *sync.WaitGroup) (url string, end func(), err error) {
+func (l *lens) startViewer(log *record.Log, ring *ringKeeper, wg *sync.WaitGroup) (url string, end func(), err error) {
 	if l.web == "" {
 		return "", func() {}, nil
 	}
@@ -111,6 +111,9 @@ func (l *lens) startViewer(log *record.Log, wg *sync.WaitGroup) (url string, end
 		title = l.proxy.Upstream.String()
 	}
 	srv := &web.Server{Source: index, Title: title, Secrets: l.display.ShowSecrets, Say: l.streams.say, Notes: &noter{index: index, log: log}}
+	if ring != nil {
+		srv.Keep = func() (string, error) { return ring.keep("asked by the viewer") }
+	}
 	wg.Go(func() { index.Run(ctx) })
 	wg.Go(func() {
 		if err := srv.Serve(ctx, ln); err != nil {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/xmpplens/xmpplens/decode/track"
@@ -23,6 +24,7 @@ type ringKeeper struct {
 	say     func(format string, args ...any)
 	found   chan string // what a finding is; capacity 1: what comes meanwhile is in the same file
 	asked   chan string // by whom; capacity 1: one more would keep the same
+	mu      sync.Mutex  // one file at a time
 }
 
 // newRingKeeper returns nil when there is no ring.
@@ -30,7 +32,7 @@ func newRingKeeper(log *record.Log, s *storage, say func(string, ...any)) *ringK
 	if s.Ring == 0 {
 		return nil
 	}
-	return &ringKeeper{log, s, say, make(chan string, 1), make(chan string, 1)}
+	return &ringKeeper{log: log, storage: s, say: say, found: make(chan string, 1), asked: make(chan string, 1)}
 }
 
 // start begins to keep; end waits for what was asked for.
@@ -100,22 +102,25 @@ func (k *ringKeeper) ask(who string) {
 	}
 }
 
-func (k *ringKeeper) keep(why string) {
-	name := k.storage.keptName(time.Now())
+// keep writes what the ring holds to a file of its own, and says so.
+func (k *ringKeeper) keep(why string) (name string, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	name = k.storage.keptName(time.Now())
 	began := time.Now()
-	if err := k.log.Keep(name); err != nil {
+	var info os.FileInfo
+	if err = k.log.Keep(name); err == nil {
+		info, err = os.Stat(name)
+	}
+	if err != nil {
 		k.say("xmpplens: %v", err)
 		if hint := hintOf(err); hint != "" {
 			k.say("hint: %s", hint)
 		}
-		return
-	}
-	info, err := os.Stat(name)
-	if err != nil {
-		k.say("xmpplens: %v", err)
-		return
+		return "", err
 	}
 	k.say("xmpplens: kept (%s): %s, %s, in %.1f s", why, name, size(info.Size()), time.Since(began).Seconds())
+	return name, nil
 }
 
 // look asks for the ring when an entry has a finding that is bad enough.

@@ -20,7 +20,7 @@ type storage struct {
 	RotateSize  byteSize      `placeholder:"SIZE" help:"Begin the next file at this size (200MB, 64MiB): s.0001.jsonl, s.0002.jsonl, …"`
 	RotateEvery time.Duration `placeholder:"DURATION" help:"Begin the next file after this time (30m, 24h)."`
 	Keep        int           `placeholder:"N" help:"Keep the last N closed files of a rotation."`
-	Ring        byteSize      `placeholder:"SIZE" help:"Hold only the last SIZE bytes; SIGUSR1 or --ring-on keeps them in a file named after --write."`
+	Ring        byteSize      `placeholder:"SIZE" help:"Hold only the last SIZE bytes; SIGUSR1, the key k, the viewer or --ring-on keeps them in a file named after --write."`
 	RingOn      string        `enum:"note,warning,error," default:"" placeholder:"note|warning|error" help:"Keep the ring when there is a finding of this severity, or worse."`
 }
 

@@ -16,7 +16,14 @@ const live = new Live({
     if (m.op === "rows" && m.filter === generation) list.add(m);
     if (m.op === "entry") details.show(m);
     if (m.op === "filter") filtered(m);
-    if (m.op === "hello") notes.can(m.notes);
+    if (m.op === "hello") {
+      notes.can(m.notes);
+      $("keep").hidden = !m.keep;
+    }
+    if (m.op === "kept") {
+      $("keep").textContent = m.error || `Kept: ${m.file}`;
+      $("keep").disabled = false;
+    }
     if (m.op === "noted") notes.done(m);
     if (m.op === "head") player.head(m);
     if (m.op === "density") player.density(m);
@@ -67,6 +74,13 @@ const notes = new Notes($("noting"), $("note"), {
   ask: (request) => live.ask(request),
   chosen: () => ({ n: details.shown, at: list.chosen, heading: $("heading").textContent, summary: document.querySelector("#body .summary")?.textContent }),
 });
+
+$("keep").onclick = () => {
+  if (live.ask({ op: "keep" })) {
+    $("keep").textContent = "Keeping…";
+    $("keep").disabled = true;
+  }
+};
 
 function replay() {
   if (player.on) return player.close();
