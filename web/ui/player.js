@@ -9,6 +9,7 @@ const longGap = 5; // seconds
 const lead = 0.5; // seconds of the viewer's time in front of what comes behind a gap
 const longFrame = 0.25; // seconds: more than that between two frames was no playing
 const patience = 200; // milliseconds for rows to come before the list goes on
+const mostSteps = 20; // of keys that wait for their answer
 const calmBeat = 0.25; // seconds between two pictures for those who asked for less motion
 
 export class Player {
@@ -17,6 +18,7 @@ export class Player {
   #beat = 0;
   #seq = 0; // of the last seek
   #waiting = false; // for its answer
+  #steps = []; // keys that were pressed meanwhile
   #stepped = false; // it was a step or a jump
   #keepTime = false; // the playhead is where it is, only the entry is asked for
   #fresh = 0; // when the density was asked for
@@ -126,7 +128,10 @@ export class Player {
   // step goes to the next entry (1), or the one before (-1), or to a stanza.
   step(by, stanzas) {
     this.#settle();
-    if (this.#waiting && this.#stepped) return; // one after another
+    if (this.#waiting && this.#stepped) { // one after another
+      if (this.#steps.length < mostSteps) this.#steps.push([by, stanzas]);
+      return;
+    }
     this.#seek({ n: this.n, by, stanzas }, true);
   }
 
@@ -139,6 +144,7 @@ export class Player {
   // again asks for what was on its way when the connection was lost.
   again() {
     this.#waiting = false;
+    this.#steps = [];
     if (this.on) {
       this.#density();
       this.#seek({ n: this.n });
@@ -188,6 +194,8 @@ export class Player {
     this.#moved(m, stepped);
     if (stepped) this.#say(m.none ? "there is no other" : m.n ? `entry ${m.n}` : "in front of the first entry");
     this.#draw(moved);
+    const step = this.#steps.shift();
+    if (step) this.step(...step);
   }
 
   #tick(now) {
