@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 )
 
@@ -73,18 +74,26 @@ func (r *rolling) snapshot(l *Log) (*set, int64, error) {
 	defer r.keeper.hold.Unlock()
 	// What is committed is in the segments that are listed behind it.
 	end := l.committed.Load() - int64(len(r.set.head))
-	r.set.mu.Lock()
-	segs := append([]*segment(nil), r.set.segs...)
-	r.set.mu.Unlock()
-	s, err := r.set.only(segs)
-	if err == nil {
-		err = s.pin()
-	}
-	if err != nil {
+	var err error
+	for range maxScans {
+		r.set.mu.Lock()
+		segs := append([]*segment(nil), r.set.segs...)
+		r.set.mu.Unlock()
+		var s *set
+		if s, err = r.set.only(segs); err == nil {
+			err = s.pin()
+		}
+		if err == nil {
+			return s, s.logical(max(end, segs[0].at)), nil
+		}
 		s.release()
-		return nil, 0, fmt.Errorf("record: read the recording back: %w", err)
+		if !errors.Is(err, errMoved) && !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		// It was compressed, or closed, meanwhile: the list has said so
+		// before its file went.
 	}
-	return s, s.logical(max(end, segs[0].at)), nil
+	return nil, 0, fmt.Errorf("record: read the recording back: %w", err)
 }
 
 // copyTo writes a recording in one file.
