@@ -157,14 +157,14 @@ func TestIndexIsLawful(t *testing.T) {
 	}
 	lawful(t, write(t, conversation()...), rnd)
 	for _, chunk := range []int{0, 100, 1448, 20_000} {
-		lawful(t, generated(t, recordtest.Options{Size: 1 << 20, Conns: 3 + chunk%40, Chunk: chunk, Seed: uint64(chunk)}), rnd)
+		lawful(t, generated(t, recordtest.Options{Size: 1 << 18, Conns: 3 + chunk%40, Chunk: chunk, Seed: uint64(chunk)}), rnd)
 	}
 }
 
 func TestIndexOfAnythingIsLawful(t *testing.T) {
-	seeds := uint64(100)
+	seeds := uint64(40)
 	if testing.Short() {
-		seeds = 25
+		seeds = 15
 	}
 	for seed := range seeds {
 		rnd := rand.New(rand.NewPCG(seed, 2))
