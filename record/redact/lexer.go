@@ -307,7 +307,11 @@ func (l *lexer) tag(b []byte) {
 	}
 	if len(b) > 1 && b[1] == '/' {
 		end := nameEnd(b, 2)
-		l.r.stays(b[2:end])
+		if l.isOpen(string(b[2:end])) {
+			l.r.stays(b[2:end])
+		} else {
+			l.r.scan(l.r.value(b[2:end], false), notKnown, false)
+		}
 		l.r.scan(l.r.value(b[end:], false), all, false) // quotes that do not match can hide a text here
 		switch {
 		case l.depth > 0:
@@ -342,6 +346,17 @@ func (l *lexer) tag(b []byte) {
 		return
 	}
 	l.stack = append(l.stack, f)
+}
+
+// isOpen reports whether an element of that name may be open.
+func (l *lexer) isOpen(q string) bool {
+	_, name := split(q)
+	for i := range l.stack {
+		if l.stack[i].name == name {
+			return true
+		}
+	}
+	return l.depth > 0
 }
 
 // nameEnd is where the name ends that begins at i.
