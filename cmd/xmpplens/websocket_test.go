@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -111,6 +113,31 @@ func TestWebSocketInBrowser(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The same at ejabberd, from a page of another origin.
+func TestWebSocketInBrowserWithEjabberd(t *testing.T) {
+	ca := proxytest.NewCA(t)
+	server := proxytest.StartEjabberd(t, ca, host)
+	server.Register(t, "juliet", host, "capulet")
+	files := t.TempDir()
+	proxytest.InstallStrophe(t, files)
+	pages := httptest.NewServer(http.FileServer(http.Dir(files)))
+	defer pages.Close()
+	p := startProxy(t, "--server-ca", ca.File, "wss://localhost:"+portOf(server.HTTPS)+"/ws")
+	q := url.Values{"service": {"ws://localhost:" + portOf(p.addr) + "/ws"}, "jid": {"juliet@localhost/balcony"}, "password": {"capulet"}, "text": {"O Romeo ☃ <&>"}}
+	said := proxytest.Browse(t, pages.URL+"/strophe.html?"+q.Encode(), `document.getElementById("said").textContent.includes("gone")`)
+	if !strings.Contains(said, "online juliet@localhost/balcony") || !strings.Contains(said, "got O Romeo ☃ <&>") {
+		t.Errorf("the page says %s", said)
+	}
+	p.stop()
+	s := p.show("--all")
+	for _, want := range []string{"over WebSocket", "SASL success", "[online]", "chat → juliet@localhost: \"O Romeo ☃ <&>\"", "stream end"} {
+		if !strings.Contains(s, want) {
+			t.Errorf("no %q in\n%.8000s", want, s)
+		}
+	}
+	p.finds("sasl-clear")
 }
 
 // finds runs xmpplens check: no error may be found but those allowed.
