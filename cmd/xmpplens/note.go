@@ -31,7 +31,7 @@ func (c *noteCmd) Run(s *streams) error {
 	if c.N == 0 && c.Text == "" {
 		return c.list(s)
 	}
-	ev, err := noteText(c.Text)
+	text, err := noteText(c.Text)
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func (c *noteCmd) Run(s *streams) error {
 	if c.N < 0 || c.N > 0 && on == nil {
 		return usagef("xmpplens show --format=json prints the numbers as n", "%s has no entry %d: it has %d", c.File, c.N, entries)
 	}
-	ev = noteOn(ev.Text, last, on)
+	ev := noteOn(text, last, on)
 	if _, err := readExpectation(ev); err != nil {
 		return err
 	}
@@ -64,18 +64,18 @@ func (c *noteCmd) Run(s *streams) error {
 	return nil
 }
 
-// noteText makes an event of a note's text.
-func noteText(text string) (record.Event, error) {
+// noteText returns the text of a note without what stands around it, when it can be one.
+func noteText(text string) (string, error) {
 	text = strings.TrimSpace(text)
 	switch {
 	case text == "":
-		return record.Event{}, usagef(`for example: xmpplens note bug.jsonl 57 "here the roster disappears"`, "a note needs a text")
+		return "", usagef(`for example: xmpplens note bug.jsonl 57 "here the roster disappears"`, "a note needs a text")
 	case len(text) > maxNote:
-		return record.Event{}, usagef("say it shorter, or keep it beside the recording", "the note has %d bytes, more than %d", len(text), maxNote)
+		return "", usagef("say it shorter, or keep it beside the recording", "the note has %d bytes, more than %d", len(text), maxNote)
 	case !utf8.ValidString(text):
-		return record.Event{}, usagef("is the terminal set to UTF-8?", "the note is not UTF-8")
+		return "", usagef("is the terminal set to UTF-8?", "the note is not UTF-8")
 	}
-	return record.Event{Text: text}, nil
+	return text, nil
 }
 
 // noteOn is the event of a note on an entry; nil is the end of the recording.

@@ -22,7 +22,7 @@ type noter struct {
 
 // Note implements web.Noter.
 func (n *noter) Note(entry int, text string) error {
-	ev, err := noteText(text)
+	text, err := noteText(text)
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (n *noter) Note(entry int, text string) error {
 	if n.log == nil {
 		end = n.index.Moment(n.index.Status().Len).End
 	}
-	ev = noteOn(ev.Text, end, on)
+	ev := noteOn(text, end, on)
 	if _, err := readExpectation(ev); err != nil {
 		return err
 	}

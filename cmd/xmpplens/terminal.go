@@ -144,10 +144,10 @@ func (k *keyboard) mark(in *bufio.Reader) {
 	if line = strings.TrimSpace(line); line == "" {
 		return
 	}
-	ev, err := noteText(line)
+	word, err := noteText(line)
 	if err != nil {
 		fmt.Fprintf(k.out, "xmpplens: %v\n", err)
 		return
 	}
-	k.log.Append(record.Note(text+": "+ev.Text, 0, 0, 0, "", 0))
+	k.log.Append(record.Note(text+": "+word, 0, 0, 0, "", 0))
 }
