@@ -155,6 +155,11 @@ func (c *Capture) Entry(e *timeline.Entry, extra bool) error {
 }
 
 func (c *Capture) open(e *timeline.Entry) error {
+	if f := c.flows[e.Conn]; f != nil { // one that was never closed
+		if err := c.behind(f, e.Conn, e.T); err != nil {
+			return err
+		}
+	}
 	f, names := c.peers.flow(e.Conn, e.Event.Client, e.Event.Server)
 	c.flows[e.Conn] = f
 	for _, n := range names {

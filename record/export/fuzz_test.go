@@ -19,6 +19,7 @@ func FuzzCapture(f *testing.F) {
 	}
 	f.Add([]byte("\n\r\r\n"), []byte("o\nd<?xml version='1.0'?>\nd"+header+" <presence/>\nD<a>\xff\nh\nd<message/>\nv\nx\nD</a>\ns\nc\n"))
 	f.Add([]byte{}, []byte("O\nb<body xmlns='http://jabber.org/protocol/httpbind'/>\nB<body/>\ni<iq/>\ne\nd<a/><b/>\nr\nd<a"))
+	f.Add([]byte{}, []byte("d<?xml version='1.0'?>\nd<a/>\nd<?xml version='1.0'?>\noagain\nd<b/>"))
 	f.Fuzz(func(t *testing.T, file, script []byte) {
 		if b, err := ReadCapture(bytes.NewReader(file)); err == nil {
 			for err == nil {
