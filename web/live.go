@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,16 +24,33 @@ const (
 	writeTimeout = 10 * time.Second
 )
 
-// request is what the page asks for: the rows from place From of the list on,
-// the details of the entry at place At or of entry N, or another list.
+// request is what the page asks for. An operation that needs more than the
+// place or the number of an entry reads it by itself, with into.
 type request struct {
-	Op    string // rows, entry, filter, head, density, note
-	From  int
-	Count int
-	At, N int
-	Expr  string
-	Text  string // of a note
-	seek
+	Op    string
+	At, N int // a place of the list, the number of an entry
+	whole json.RawMessage
+}
+
+func (q *request) UnmarshalJSON(b []byte) error {
+	type plain request
+	q.whole = slices.Clone(b)
+	return json.Unmarshal(b, (*plain)(q))
+}
+
+// into reads all that was asked into v. What does not fit is as if it was not
+// there: the answer to nothing is empty.
+func (q *request) into(v any) { _ = json.Unmarshal(q.whole, v) }
+
+// operations answers what the page asks, by Op. The answer has the field "op".
+var operations = map[string]func(*page, request) any{
+	"rows":    (*page).rows,
+	"entry":   (*page).entry,
+	"filter":  (*page).filter,
+	"head":    (*page).head,
+	"density": (*page).density,
+	"keep":    (*page).keep,
+	"note":    (*page).note,
 }
 
 // status tells the page how far the timeline is. It is pushed, the rest is
@@ -82,7 +100,7 @@ func (s *Server) live(ctx context.Context, w http.ResponseWriter, r *http.Reques
 		return // Upgrade has answered
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	p := &page{server: s, ws: ws, chosen: newChoice()}
+	p := &page{server: s, source: s.Source, ws: ws, chosen: newChoice()}
 	s.enter(p)
 	defer s.leave(p)
 	stop := context.AfterFunc(ctx, func() { ws.Close() })
@@ -107,6 +125,7 @@ func (s *Server) wait() time.Duration {
 // page is one viewer's connection.
 type page struct {
 	server *Server
+	source Source     // what it shows
 	mu     sync.Mutex // guards writing
 	ws     *websocket.Conn
 	chosen *choice
@@ -126,9 +145,9 @@ func (p *page) send(v any) error {
 // push tells the page how far the timeline is, and what of it matches.
 func (p *page) push(ctx context.Context) {
 	for ctx.Err() == nil {
-		st := p.server.Source.Status()
-		found := p.chosen.look(p.server.Source, st)
-		if p.send(status{"status", p.server.Title, p.server.Source.Start().Format(time.RFC3339Nano), found.length, st.Len, st.Known, st.Reading, st.Conns, st.Done, st.Trouble, found.generation, found.looked}) != nil {
+		st := p.source.Status()
+		found := p.chosen.look(p.source, st)
+		if p.send(status{"status", p.server.Title, p.source.Start().Format(time.RFC3339Nano), found.length, st.Len, st.Known, st.Reading, st.Conns, st.Done, st.Trouble, found.generation, found.looked}) != nil {
 			return
 		}
 		if found.more {
@@ -140,7 +159,7 @@ func (p *page) push(ctx context.Context) {
 		case <-ctx.Done():
 			wait.Stop()
 		}
-		p.chosen.wait(ctx, p.server.Source, st, found.generation)
+		p.chosen.wait(ctx, p.source, st, found.generation)
 	}
 }
 
@@ -174,40 +193,23 @@ func (p *page) answer() {
 			return
 		}
 		alive("")
-		var v any
-		switch q.Op {
-		case "rows":
-			v = p.rows(q.From, min(q.Count, maxWindow))
-		case "entry":
-			if q.N == 0 {
-				q.N = p.chosen.number(q.At)
-			}
-			d := p.server.entry(q.N)
-			d.At = q.At
-			v = d
-		case "filter":
-			v = p.chosen.set(q.Expr)
-		case "head":
-			v = p.head(q)
-		case "density":
-			v = p.density()
-		case "keep":
-			v = p.keep()
-		case "note":
-			v = p.note(q)
-		default:
+		do := operations[q.Op]
+		if do == nil {
 			continue
 		}
-		if p.send(v) != nil {
+		if p.send(do(p, q)) != nil {
 			return
 		}
 	}
 }
 
-func (p *page) rows(from, count int) rows {
-	from = max(from, 1)
-	known := p.server.Source.Status().Known
-	entries, generation, err := p.chosen.entries(p.server.Source, from, count)
+// rows answers with Count rows from place From of the list on.
+func (p *page) rows(q request) any {
+	var want struct{ From, Count int }
+	q.into(&want)
+	from, count := max(want.From, 1), min(want.Count, maxWindow)
+	known := p.source.Status().Known
+	entries, generation, err := p.chosen.entries(p.source, from, count)
 	out := rows{Op: "rows", Filter: generation, Known: known, From: from, Rows: []timeline.Row{}}
 	for _, e := range entries {
 		out.Rows = append(out.Rows, e.Row())
@@ -224,7 +226,22 @@ var inverse = map[string]string{
 	track.Marks: "marked by", track.Corrects: "corrected by", track.Replies: "reply in", track.Reacts: "reaction in", track.Refuses: "refused by", track.Login: "goes on in", track.NoteOn: "note",
 }
 
-func (s *Server) entry(n int) details { return s.entryOf(s.Source, n) }
+// entry answers with the details of the entry at a place, or with a number.
+func (p *page) entry(q request) any {
+	if q.N == 0 {
+		q.N = p.chosen.number(q.At)
+	}
+	d := p.server.entryOf(p.source, q.N)
+	d.At = q.At
+	return d
+}
+
+// filter makes the list that of Expr.
+func (p *page) filter(q request) any {
+	var want struct{ Expr string }
+	q.into(&want)
+	return p.chosen.set(want.Expr)
+}
 
 func (s *Server) entryOf(source Source, n int) details {
 	d := details{Op: "entry", Known: source.Status().Known, Later: []track.Relation{}}

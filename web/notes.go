@@ -37,7 +37,7 @@ type kept struct {
 	Error string `json:"error,omitempty"`
 }
 
-func (p *page) keep() kept {
+func (p *page) keep(request) any {
 	if p.server.Keep == nil {
 		return kept{Op: "kept", Error: "there is no ring"}
 	}
@@ -48,12 +48,14 @@ func (p *page) keep() kept {
 	return kept{Op: "kept", File: file}
 }
 
-func (p *page) note(q request) noted {
+func (p *page) note(q request) any {
+	var want struct{ Text string }
+	q.into(&want)
 	out := noted{Op: "noted"}
 	if q.N == 0 && q.At > 0 {
 		q.N = p.chosen.number(q.At)
 	}
-	if err := p.server.note(q.N, strings.TrimSpace(q.Text)); err != nil {
+	if err := p.server.note(q.N, strings.TrimSpace(want.Text)); err != nil {
 		out.Error = err.Error()
 		if h := (interface{ Hint() string })(nil); errors.As(err, &h) {
 			out.Hint = h.Hint()

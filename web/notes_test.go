@@ -71,7 +71,7 @@ func TestNotes(t *testing.T) {
 		}
 	}
 	s.Source.Wait(t.Context(), func(s timeline.Status) bool { return s.Known > 3 })
-	if d := s.entry(2); len(d.Later) != 1 || d.Later[0].Kind == "" || d.Later[0].N != 3 {
+	if d := s.entryOf(s.Source, 2); len(d.Later) != 1 || d.Later[0].Kind == "" || d.Later[0].N != 3 {
 		t.Errorf("%+v", d.Later)
 	}
 }

@@ -25,6 +25,7 @@ const maxStep = 20_000
 // list when To is not "time"; or By entries of the list from there, only of
 // stanzas when Stanzas is set.
 type seek struct {
+	At, N   int
 	Seq     int // comes back with the answer
 	To      string
 	T       float64 // seconds
@@ -45,8 +46,14 @@ type head struct {
 }
 
 // head answers a seek.
-func (p *page) head(q request) head {
-	src := p.server.Source
+func (p *page) head(r request) any {
+	var q seek
+	r.into(&q)
+	return p.sought(q)
+}
+
+func (p *page) sought(q seek) head {
+	src := p.source
 	total := src.Status().Len
 	n := q.N
 	switch {
@@ -100,7 +107,7 @@ func (p *page) step(n, by int, stanzas bool) int {
 		if count <= 0 {
 			return n
 		}
-		entries, _, err := p.chosen.entries(p.server.Source, from, count)
+		entries, _, err := p.chosen.entries(p.source, from, count)
 		if err != nil || len(entries) == 0 {
 			return n
 		}
@@ -127,7 +134,7 @@ func (p *page) stop(place, n, by int) int {
 	if place <= 0 && by < 0 {
 		return 0
 	}
-	if to := p.chosen.number(place); to > 0 && to <= p.server.Source.Status().Len {
+	if to := p.chosen.number(place); to > 0 && to <= p.source.Status().Len {
 		return to
 	}
 	return n
@@ -162,8 +169,8 @@ type density struct {
 	Notes    [][2]float64 `json:"notes"` // entry and time
 }
 
-func (p *page) density() density {
-	d := p.server.Source.Density()
+func (p *page) density(request) any {
+	d := p.source.Density()
 	out := density{Op: "density", Length: d.End.Seconds(), Width: d.Width.Seconds(), CS: []uint32{}, SC: []uint32{}, Warnings: [][2]uint32{}, Errors: [][2]uint32{}, Notes: [][2]float64{}}
 	for i, b := range d.Bins {
 		out.CS, out.SC = append(out.CS, b.CS), append(out.SC, b.SC)

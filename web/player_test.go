@@ -80,45 +80,45 @@ func TestSeek(t *testing.T) {
 	if err := x.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	p := &page{server: &Server{Source: x}, chosen: newChoice()}
+	p := &page{server: &Server{Source: x}, source: x, chosen: newChoice()}
 	end := 10.0 + 60 + 1
 	for _, c := range []struct {
 		filter string
-		q      request
+		q      seek
 		want   head
 	}{
-		{"", request{seek: seek{To: "time", T: 0}}, head{N: 1, At: 1, Next: 0.1}},
-		{"", request{seek: seek{To: "time", T: 0.25}}, head{N: 3, At: 3, T: 0.25, Next: 0.3}},
-		{"", request{seek: seek{To: "time", T: 30}}, head{N: 101, At: 101, T: 30, Next: 70}},
-		{"", request{seek: seek{To: "time", T: 1e300}}, head{N: 122, At: 122, T: 1e300, Next: -1}},
-		{"", request{seek: seek{To: "time", T: -5}}, head{N: 1, At: 1, Next: 0.1}},
-		{"", request{N: 1 << 40}, head{N: 122, At: 122, T: end, Next: -1}},
-		{"", request{At: 3}, head{N: 3, At: 3, T: 0.2, Next: 0.3}},
-		{"", request{N: 3, seek: seek{By: 1}}, head{N: 4, At: 4, T: 0.3, Next: 0.4}},
-		{"", request{N: 3, seek: seek{By: -1}}, head{N: 2, At: 2, T: 0.1, Next: 0.2}},
-		{"", request{N: 1, seek: seek{By: -1}}, head{Next: 0}},
-		{"", request{N: 0, seek: seek{By: -1}}, head{Next: 0, None: true}},
-		{"", request{N: 3, seek: seek{By: 1, Stanzas: true}}, head{N: 6, At: 6, T: 0.5, Next: 0.6}},
-		{"", request{N: 6, seek: seek{By: -1, Stanzas: true}}, head{N: 2, At: 2, T: 0.1, Next: 0.2}},
-		{"", request{N: 2, seek: seek{By: -1, Stanzas: true}}, head{N: 2, At: 2, T: 0.1, Next: 0.2, None: true}},
-		{"", request{N: 122, seek: seek{By: 1}}, head{N: 122, At: 122, T: end, Next: -1, None: true}},
-		{"", request{N: 122, seek: seek{By: 1, Stanzas: true}}, head{N: 122, At: 122, T: end, Next: -1, None: true}},
-		{"message", request{seek: seek{To: "time", T: 0.25}}, head{N: 3, At: 1, T: 0.25, Next: 0.5}},
-		{"message", request{N: 3, seek: seek{By: 1}}, head{N: 6, At: 2, T: 0.5, Next: 0.9}},
-		{"message", request{N: 3, seek: seek{By: -1}}, head{N: 2, At: 1, T: 0.1, Next: 0.5}},
-		{"message", request{N: 2, seek: seek{By: -1}}, head{Next: 0.1}},
-		{"message", request{N: 7, seek: seek{By: -1, Stanzas: true}}, head{N: 6, At: 2, T: 0.5, Next: 0.9}},
-		{"message", request{N: 98, seek: seek{By: 1}}, head{N: 98, At: 25, T: 9.7, None: true, Next: -1}},
+		{"", seek{To: "time", T: 0}, head{N: 1, At: 1, Next: 0.1}},
+		{"", seek{To: "time", T: 0.25}, head{N: 3, At: 3, T: 0.25, Next: 0.3}},
+		{"", seek{To: "time", T: 30}, head{N: 101, At: 101, T: 30, Next: 70}},
+		{"", seek{To: "time", T: 1e300}, head{N: 122, At: 122, T: 1e300, Next: -1}},
+		{"", seek{To: "time", T: -5}, head{N: 1, At: 1, Next: 0.1}},
+		{"", seek{N: 1 << 40}, head{N: 122, At: 122, T: end, Next: -1}},
+		{"", seek{At: 3}, head{N: 3, At: 3, T: 0.2, Next: 0.3}},
+		{"", seek{N: 3, By: 1}, head{N: 4, At: 4, T: 0.3, Next: 0.4}},
+		{"", seek{N: 3, By: -1}, head{N: 2, At: 2, T: 0.1, Next: 0.2}},
+		{"", seek{N: 1, By: -1}, head{Next: 0}},
+		{"", seek{N: 0, By: -1}, head{Next: 0, None: true}},
+		{"", seek{N: 3, By: 1, Stanzas: true}, head{N: 6, At: 6, T: 0.5, Next: 0.6}},
+		{"", seek{N: 6, By: -1, Stanzas: true}, head{N: 2, At: 2, T: 0.1, Next: 0.2}},
+		{"", seek{N: 2, By: -1, Stanzas: true}, head{N: 2, At: 2, T: 0.1, Next: 0.2, None: true}},
+		{"", seek{N: 122, By: 1}, head{N: 122, At: 122, T: end, Next: -1, None: true}},
+		{"", seek{N: 122, By: 1, Stanzas: true}, head{N: 122, At: 122, T: end, Next: -1, None: true}},
+		{"message", seek{To: "time", T: 0.25}, head{N: 3, At: 1, T: 0.25, Next: 0.5}},
+		{"message", seek{N: 3, By: 1}, head{N: 6, At: 2, T: 0.5, Next: 0.9}},
+		{"message", seek{N: 3, By: -1}, head{N: 2, At: 1, T: 0.1, Next: 0.5}},
+		{"message", seek{N: 2, By: -1}, head{Next: 0.1}},
+		{"message", seek{N: 7, By: -1, Stanzas: true}, head{N: 6, At: 2, T: 0.5, Next: 0.9}},
+		{"message", seek{N: 98, By: 1}, head{N: 98, At: 25, T: 9.7, None: true, Next: -1}},
 	} {
 		p.chosen.set(c.filter)
 		for p.chosen.look(x, x.Status()).more {
 		}
 		c.want.Op, c.want.Length = "head", end
-		if got := p.head(c.q); got != c.want {
+		if got := p.sought(c.q); got != c.want {
 			t.Errorf("%q %+v:\n got %+v\nwant %+v", c.filter, c.q, got, c.want)
 		}
 	}
-	d := p.density()
+	d := p.density(request{}).(density)
 	if len(d.Notes) != 1 || d.Notes[0] != [2]float64{102, 70} || d.Length != end || len(d.CS) != len(d.SC) || len(d.Warnings)+len(d.Errors) == 0 {
 		t.Errorf("%+v", d)
 	}

@@ -257,7 +257,7 @@ func TestLargeFrame(t *testing.T) {
 	log, s, _ := show(t)
 	say(log, record.CS, header+"<message><body>"+strings.Repeat("ü", 500_000)+"</body></message>")
 	s.Source.Wait(t.Context(), func(s timeline.Status) bool { return s.Known > 1 })
-	d := s.entry(2)
+	d := s.entryOf(s.Source, 2)
 	size := 0
 	for _, tok := range d.XML {
 		size += len(tok[1])

@@ -1,41 +1,25 @@
+// The page: it makes the parts and tells them of each other.
+
+import { address } from "./address.js";
 import { Details } from "./details.js";
+import { $, many } from "./dom.js";
+import { Keys } from "./keys.js";
 import { List } from "./list.js";
 import { Live } from "./live.js";
 import { Notes } from "./notes.js";
 import { Player } from "./player.js";
+import { Views } from "./views.js";
 
-const $ = (id) => document.getElementById(id);
 let start = ""; // of the recording that is shown
 let generation = 0; // of the filter that the list is of
 let expression = ""; // the filter
 let looked = 0; // entries that it has looked at
+let pausedAt = 0;
+let done = false; // nothing more comes
 
-const live = new Live({
-  message(m) {
-    if (m.op === "status") status(m);
-    if (m.op === "rows" && m.filter === generation) list.add(m);
-    if (m.op === "entry") details.show(m);
-    if (m.op === "filter") filtered(m);
-    if (m.op === "hello") {
-      notes.can(m.notes);
-      $("keep").hidden = !m.keep;
-    }
-    if (m.op === "kept") {
-      $("keep").textContent = m.error || `Kept: ${m.file}`;
-      $("keep").disabled = false;
-    }
-    if (m.op === "noted") notes.done(m);
-    if (m.op === "head") player.head(m);
-    if (m.op === "density") player.density(m);
-  },
-  up() {
-    generation = 0; // the server knows nothing of the list before
-    if (expression) live.ask({ op: "filter", expr: expression });
-    list.again();
-    player.again();
-  },
-  down() { state("lost", "connection lost, trying again"); },
-});
+const live = new Live();
+const keys = new Keys($("help"));
+const views = new Views($("views"));
 
 const list = new List($("list"), {
   ask: (from, count) => live.ask({ op: "rows", from, count }),
@@ -45,14 +29,24 @@ const list = new List($("list"), {
   },
   follows: () => button(),
 });
+live.on("rows", (m) => m.filter === generation && list.add(m));
+views.add("list", "List", $("list"), { show: () => $("list").focus() });
 
 const details = new Details($("details"), () => {
   list.unselect();
+  address.set("entry", "");
   $("list").focus();
-}, (n) => {
+}, open);
+live.on("entry", (m) => {
+  details.show(m);
+  address.set("entry", m.row.n);
+});
+
+// open shows the details of an entry.
+function open(n) {
   list.unselect();
   live.ask({ op: "entry", n });
-});
+}
 
 const player = new Player($("player"), {
   ask: (request) => live.ask(request),
@@ -69,11 +63,27 @@ const player = new Player($("player"), {
     button();
   },
 });
+live.on("head", (m) => player.head(m));
+live.on("density", (m) => player.density(m));
 
 const notes = new Notes($("noting"), $("note"), {
   ask: (request) => live.ask(request),
   chosen: () => ({ n: details.shown, at: list.chosen, heading: $("heading").textContent, summary: document.querySelector("#body .summary")?.textContent }),
 });
+live.on("noted", (m) => notes.done(m));
+
+live.on("hello", (m) => {
+  notes.can(m.notes);
+  $("keep").hidden = !m.keep;
+});
+
+live.ups.push(() => {
+  generation = 0; // the server knows nothing of the list before
+  if (expression) live.ask({ op: "filter", expr: expression });
+  list.again();
+  player.again();
+});
+live.downs.push(() => state("lost", "connection lost, trying again"));
 
 $("keep").onclick = () => {
   if (live.ask({ op: "keep" })) {
@@ -81,6 +91,10 @@ $("keep").onclick = () => {
     $("keep").disabled = true;
   }
 };
+live.on("kept", (m) => {
+  $("keep").textContent = m.error || `Kept: ${m.file}`;
+  $("keep").disabled = false;
+});
 
 function replay() {
   if (player.on) return player.close();
@@ -91,7 +105,7 @@ function replay() {
 }
 $("replay").onclick = replay;
 
-function status(m) {
+live.on("status", (m) => {
   if (start && start !== m.start) { // another run: nothing of the old list holds
     list.reset();
     details.hide();
@@ -113,7 +127,6 @@ function status(m) {
   if (late || details.shown && notes.fresh(details.shown, m.known)) live.ask({ op: "entry", n: details.shown });
   $("title").textContent = m.title;
   document.title = m.title ? `${m.title} · xmpplens` : "xmpplens";
-  const many = (n, one, more) => `${n.toLocaleString("en")} ${n === 1 ? one : more}`;
   const part = m.filter && expression ? `${m.len.toLocaleString("en")} of ${many(m.looked, "entry", "entries")}` : many(m.total, "entry", "entries");
   $("counts").textContent = `${many(m.conns, "connection", "connections")}, ${part}`;
   document.body.classList.toggle("several", m.conns > 1);
@@ -127,13 +140,7 @@ function status(m) {
   else if (m.done) state("done", "complete");
   else state("live", "live");
   button();
-}
-
-function filtered({ error, hint, column }) {
-  $("filter").setAttribute("aria-invalid", !!error);
-  $("problem").hidden = !error;
-  $("problem").textContent = error ? `${error}, at ${column + 1}: ${hint}` : "";
-}
+});
 
 // Completion is of the last word: the names of the language behind what is
 // there already.
@@ -156,21 +163,38 @@ let typing;
 $("filter").oninput = () => {
   complete();
   clearTimeout(typing);
-  typing = setTimeout(() => {
-    const text = $("filter").value.trim();
-    if (text === expression) return;
-    expression = text;
-    live.ask({ op: "filter", expr: text });
-  }, 250);
+  typing = setTimeout(() => filter($("filter").value.trim()), 250);
 };
+$("filter").onkeydown = (e) => {
+  if (e.key !== "Escape" && e.key !== "Enter") return;
+  e.stopPropagation();
+  $("list").focus();
+};
+
+// filter makes the list that of an expression.
+function filter(text) {
+  if (text === expression) return;
+  expression = text;
+  address.set("filter", text);
+  live.ask({ op: "filter", expr: text });
+}
+live.on("filter", ({ error, hint, column }) => {
+  $("filter").setAttribute("aria-invalid", !!error);
+  $("problem").hidden = !error;
+  $("problem").textContent = error ? `${error}, at ${column + 1}: ${hint}` : "";
+});
+const fromAddress = (text) => {
+  $("filter").value = text;
+  filter(text);
+};
+address.on("filter", fromAddress);
+fromAddress(address.get("filter"));
 
 function state(name, text) {
   $("state").dataset.state = name;
   $("state").textContent = text;
 }
 
-let pausedAt = 0;
-let done = false; // nothing more comes
 function button() {
   const on = list.follow;
   $("follow").hidden = player.on ? on : done;
@@ -191,39 +215,34 @@ $("theme").onclick = () => {
 };
 if (localStorage.getItem("theme")) document.documentElement.dataset.theme = localStorage.getItem("theme");
 
-document.addEventListener("keydown", (e) => {
-  if (e.target.closest("dialog")) return;
-  if (e.target.id === "filter") {
-    if (e.key === "Escape" || e.key === "Enter") $("list").focus();
-    return;
-  }
-  if (e.key === "/" && !e.ctrlKey && !e.metaKey) {
-    e.preventDefault();
-    $("filter").focus();
-    $("filter").select();
-  }
-  const forButton = e.key === " " || e.key === "Enter";
-  if (e.target.closest("button, #gaps") && forButton) return;
-  if (e.target.closest("select") && e.key !== "Escape") return;
-  if (e.key === " " && !e.target.closest("#body")) {
-    e.preventDefault();
-    if (player.on) player.toggle();
-    else list.setFollow(!list.follow);
-  }
-  if (e.key === "Escape" && details.shown) $("close").click();
-  else if (e.key === "Escape" && player.on) player.close();
-  if (e.ctrlKey || e.metaKey || e.altKey) return;
-  const act = { p: replay };
-  if (notes.possible) act.n = () => notes.open();
-  if (player.on) {
-    Object.assign(act, {
-      ArrowLeft: () => player.step(-1, e.shiftKey), ArrowRight: () => player.step(1, e.shiftKey),
-      "+": () => player.faster(1), "-": () => player.faster(-1), t: () => $("jump").focus(),
-    });
-  }
-  if (act[e.key]) {
-    e.preventDefault();
-    act[e.key]();
-  }
+$("keylisted").onclick = () => {
+  $("menu").hidePopover();
+  keys.list();
+};
+
+const playing = () => player.on;
+keys.add({ keys: ["j", "ArrowDown"], group: "List", help: "Next entry" });
+keys.add({ keys: ["k", "ArrowUp"], group: "List", help: "Entry before" });
+keys.add({ keys: ["PageDown", "PageUp", "Home", "End"], group: "List", help: "Page down and up, first and last" });
+keys.add({ keys: ["/"], group: "Page", help: "Filter", run: () => { $("filter").focus(); $("filter").select(); } });
+keys.add({ keys: [" "], group: "Page", help: "Pause or follow; play or pause", run: (e) => {
+  if (e.target.closest("#body")) return false;
+  if (player.on) player.toggle();
+  else list.setFollow(!list.follow);
+} });
+keys.add({ keys: ["Escape"], group: "Page", help: "Close the details, then the player", run: () => {
+  if (details.shown) $("close").click();
+  else if (player.on) player.close();
+} });
+keys.add({ keys: ["n"], group: "Page", help: "Write a note", when: () => notes.possible, run: () => notes.open() });
+keys.add({ keys: ["p"], group: "Player", help: "Play back", run: replay });
+keys.add({ keys: ["ArrowLeft", "ArrowRight"], group: "Player", help: "Entry before and next", when: playing, run: (e) => player.step(e.key === "ArrowLeft" ? -1 : 1, false) });
+keys.add({ keys: ["Shift+ArrowLeft", "Shift+ArrowRight"], group: "Player", help: "Stanza before and next", when: playing, run: (e) => player.step(e.key === "ArrowLeft" ? -1 : 1, true) });
+keys.add({ keys: ["+", "-"], group: "Player", help: "Faster and slower", when: playing, run: (e) => player.faster(e.key === "+" ? 1 : -1) });
+keys.add({ keys: ["t"], group: "Player", help: "Jump to a time or an entry", when: playing, run: () => $("jump").focus() });
+
+views.show(address.get("view"));
+if (address.get("entry")) live.ups.push(function once() {
+  live.ups.splice(live.ups.indexOf(once), 1);
+  open(Number(address.get("entry")) || 1);
 });
-$("list").focus();

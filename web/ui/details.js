@@ -1,5 +1,6 @@
 // The details of one entry. All text of the traffic becomes text nodes.
 
+import { node } from "./dom.js";
 import { bytes } from "./list.js";
 
 export class Details {
@@ -73,13 +74,6 @@ export function contents({ row, fields, payloads, findings, related, later, xml,
   if (cut) out.push(node("p", "", `${bytes(cut)} more are not shown here; xmpplens show prints all.`));
   if (sent?.length) out.push(node("h2", "", "sent on as"), code(sent));
   return out;
-}
-
-export function node(name, cls = "", text = "") {
-  const el = document.createElement(name);
-  if (cls) el.className = cls;
-  el.textContent = text;
-  return el;
 }
 
 function code(tokens) {

@@ -1,6 +1,7 @@
 // Two recordings side by side. All text of the traffic becomes text nodes.
 
-import { contents, heading, node } from "./details.js";
+import { contents, heading } from "./details.js";
+import { node } from "./dom.js";
 import { List } from "./list.js";
 
 const $ = (id) => document.getElementById(id);

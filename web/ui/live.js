@@ -4,25 +4,29 @@
 export class Live {
   #socket = null;
   #wait = 250;
-  #handlers;
+  #handlers = new Map(); // by op
+  ups = []; // called when there is a connection,
+  downs = []; // and when it is lost
 
-  // handlers: message(object), up(), down()
-  constructor(handlers) {
-    this.#handlers = handlers;
-    this.#connect();
-  }
+  constructor() { this.#connect(); }
+
+  // on lets fn have the messages with an op.
+  on(op, fn) { this.#handlers.set(op, [...(this.#handlers.get(op) || []), fn]); }
 
   #connect() {
-    const socket = new WebSocket(`ws://${location.host}/live`);
+    const socket = new WebSocket(`ws://${location.host}/live${location.search}`);
     socket.onopen = () => {
       this.#socket = socket;
       this.#wait = 250;
-      this.#handlers.up();
+      for (const fn of this.ups) fn();
     };
-    socket.onmessage = (e) => this.#handlers.message(JSON.parse(e.data));
+    socket.onmessage = (e) => {
+      const m = JSON.parse(e.data);
+      for (const fn of this.#handlers.get(m.op) || []) fn(m);
+    };
     socket.onclose = () => {
       this.#socket = null;
-      this.#handlers.down();
+      for (const fn of this.downs) fn();
       setTimeout(() => this.#connect(), this.#wait);
       this.#wait = Math.min(this.#wait * 2, 5000);
     };
