@@ -12,17 +12,59 @@ import (
 )
 
 // A choice is the list of one page: all entries, or those that a filter
-// chooses. Only their numbers are kept.
+// chooses, without the classes that are hidden. Only their numbers are kept.
 type choice struct {
 	mu         sync.Mutex
 	filter     *filter.Filter // nil = everything
-	generation int            // counts the filters
-	numbers    []int32        // of the entries that match
+	hide       timeline.Classes
+	generation int              // counts the filters, and what is hidden
+	matches    []int32          // the entries that match, hidden ones too; none without a filter
+	classes    []timeline.Class // of each of them
+	counts     timeline.Counts
+	numbers    []int32 // of the list, where something is hidden
 	looked     int
 	changed    chan struct{} // closed by set
 }
 
 func newChoice() *choice { return &choice{changed: make(chan struct{})} }
+
+// all reports whether the list is that of all entries. The caller holds mu, also
+// of list.
+func (c *choice) all() bool { return c.filter == nil && c.hide == 0 }
+
+// list returns the numbers of the entries, unless it is of all.
+func (c *choice) list() []int32 {
+	if c.hide == 0 {
+		return c.matches
+	}
+	return c.numbers
+}
+
+// conceal hides classes of entries, which begins another list.
+func (c *choice) conceal(hide timeline.Classes) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if hide == c.hide {
+		return
+	}
+	c.hide, c.numbers = hide, nil
+	if c.filter == nil {
+		c.looked = 0
+	}
+	for i, n := range c.matches {
+		if !hide.Has(c.classes[i]) {
+			c.numbers = append(c.numbers, n)
+		}
+	}
+	c.next()
+}
+
+// next is told of another list. The caller holds mu.
+func (c *choice) next() {
+	c.generation++
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
 
 // chosen answers a request for a filter.
 type chosen struct {
@@ -48,21 +90,24 @@ func (c *choice) set(source string) chosen {
 	if source == "" {
 		f = nil
 	}
-	c.filter, c.numbers, c.looked = f, nil, 0
-	c.generation++
-	close(c.changed)
-	c.changed = make(chan struct{})
+	c.filter, c.matches, c.classes, c.counts, c.numbers, c.looked = f, nil, nil, timeline.Counts{}, nil, 0
+	c.next()
 	return chosen{Op: "filter", Filter: c.generation}
 }
 
 // found is how far a list is.
 type found struct {
 	length, looked, generation int
-	more                       bool // to look at
+	more                       bool            // to look at
+	counts                     timeline.Counts // of the classes, those that are hidden as well
 }
 
-// atOnce is how many entries are looked at while nobody else can have some.
-const atOnce = 100
+// How many entries are looked at while nobody else can have some, and of how many
+// the classes, which are at hand.
+const (
+	atOnce        = 100
+	classesAtOnce = 1 << 16
+)
 
 // look looks at more entries for some time: at all that there are, or those whose
 // facts are there when the filter asks for facts. Only push calls it.
@@ -76,39 +121,80 @@ func (c *choice) look(src Source, st timeline.Status) found {
 			total = st.Known
 		}
 		if c.looked > total { // some are gone, see timeline.Index
-			c.looked = total
-			left, _ := slices.BinarySearch(c.numbers, int32(total+1))
-			c.numbers = slices.Clone(c.numbers[:left])
+			c.shorten(total)
 		}
-		looked, n := c.looked, len(c.numbers)
+		looked, all := c.looked, c.all()
+		out := found{len(c.list()), looked, generation, looked < total, c.counts}
 		c.mu.Unlock()
+		if f == nil {
+			out.counts = src.Counts()
+		}
 		switch {
-		case f == nil:
-			return found{st.Len, st.Len, generation, false}
+		case all:
+			return found{st.Len, st.Len, generation, false, out.counts}
 		case looked == total, time.Since(began) > pace:
-			return found{n, looked, generation, looked < total}
+			return out
 		}
 		// Those who ask for rows meanwhile need not wait for this.
-		entries, err := src.Entries(looked+1, min(atOnce, total-looked))
-		if len(entries) == 0 && err == nil {
-			return found{n, looked, generation, false}
-		}
 		var numbers []int32
-		for _, e := range entries {
-			if e.Matches(f) {
-				numbers = append(numbers, int32(e.N))
+		var classes []timeline.Class
+		passed := 0 // entries
+		if f == nil {
+			classes = src.Classes(nil, looked+1, min(classesAtOnce, total-looked))
+			passed = len(classes)
+			for i := range classes {
+				numbers = append(numbers, int32(looked+1+i))
 			}
+		} else {
+			entries, err := src.Entries(looked+1, min(atOnce, total-looked))
+			for _, e := range entries {
+				if e.Matches(f) {
+					numbers, classes = append(numbers, int32(e.N)), append(classes, e.Class())
+				}
+			}
+			passed = len(entries)
+			if err != nil {
+				passed++ // it is shown by nobody
+			}
+		}
+		if passed == 0 {
+			out.more = false
+			return out
 		}
 		c.mu.Lock()
 		if c.generation == generation {
-			c.numbers = append(c.numbers, numbers...)
-			c.looked += len(entries)
-			if err != nil {
-				c.looked++ // it is shown by nobody
-			}
+			c.take(numbers, classes)
+			c.looked += passed
 		}
 		c.mu.Unlock()
 	}
+}
+
+// take adds entries that match. The caller holds mu, also of shorten.
+func (c *choice) take(numbers []int32, classes []timeline.Class) {
+	for i, n := range numbers {
+		if c.filter != nil {
+			c.counts[classes[i]]++
+		}
+		if c.hide != 0 && !c.hide.Has(classes[i]) {
+			c.numbers = append(c.numbers, n)
+		}
+	}
+	if c.filter != nil {
+		c.matches, c.classes = append(c.matches, numbers...), append(c.classes, classes...)
+	}
+}
+
+// shorten forgets what is behind the first total entries.
+func (c *choice) shorten(total int) {
+	c.looked = total
+	left, _ := slices.BinarySearch(c.matches, int32(total+1))
+	for _, class := range c.classes[left:] {
+		c.counts[class]--
+	}
+	c.matches, c.classes = slices.Clone(c.matches[:left]), slices.Clone(c.classes[:left])
+	left, _ = slices.BinarySearch(c.numbers, int32(total+1))
+	c.numbers = slices.Clone(c.numbers[:left])
 }
 
 // wait waits until the timeline is further than st, or there is another filter
@@ -142,22 +228,22 @@ func (c *choice) wait(ctx context.Context, src Source, st timeline.Status, gener
 func (c *choice) number(at int) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case c.filter == nil:
+	if c.all() {
 		return at
-	case at < 1 || at > len(c.numbers):
-		return 0
 	}
-	return int(c.numbers[at-1])
+	if list := c.list(); at >= 1 && at <= len(list) {
+		return int(list[at-1])
+	}
+	return 0
 }
 
 // entries returns a part of the list.
 func (c *choice) entries(src Source, from, count int) ([]*timeline.Entry, int, error) {
 	c.mu.Lock()
-	generation, all := c.generation, c.filter == nil
+	generation, all := c.generation, c.all()
 	var numbers []int32
-	if !all && from <= len(c.numbers) {
-		numbers = c.numbers[from-1 : min(len(c.numbers), from-1+count)]
+	if list := c.list(); !all && from <= len(list) {
+		numbers = list[from-1 : min(len(list), from-1+count)]
 	}
 	c.mu.Unlock()
 	if all {
@@ -165,12 +251,17 @@ func (c *choice) entries(src Source, from, count int) ([]*timeline.Entry, int, e
 		return out, generation, err
 	}
 	var out []*timeline.Entry
-	for _, n := range numbers {
-		e, err := src.Entries(int(n), 1)
+	for len(numbers) > 0 {
+		run := 1 // of entries that follow each other: they are found at once
+		for run < len(numbers) && numbers[run] == numbers[run-1]+1 {
+			run++
+		}
+		e, err := src.Entries(int(numbers[0]), run)
+		out = append(out, e...)
 		if err != nil {
 			return out, generation, err
 		}
-		out = append(out, e...)
+		numbers = numbers[run:]
 	}
 	return out, generation, nil
 }

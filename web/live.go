@@ -51,6 +51,8 @@ var operations = map[string]func(*page, request) any{
 	"density": (*page).density,
 	"keep":    (*page).keep,
 	"note":    (*page).note,
+	"hide":    (*page).hide,
+	"place":   (*page).place,
 }
 
 // status tells the page how far the timeline is. It is pushed, the rest is
@@ -68,6 +70,8 @@ type status struct {
 	Trouble []string `json:"trouble"`
 	Filter  int      `json:"filter"` // which filter the list is of; rows and entries tell, too
 	Looked  int      `json:"looked"` // entries that the filter has looked at
+
+	Classes timeline.Counts `json:"classes"` // entries that match, of each class, hidden or not
 }
 
 type rows struct {
@@ -147,7 +151,7 @@ func (p *page) push(ctx context.Context) {
 	for ctx.Err() == nil {
 		st := p.source.Status()
 		found := p.chosen.look(p.source, st)
-		if p.send(status{"status", p.server.Title, p.source.Start().Format(time.RFC3339Nano), found.length, st.Len, st.Known, st.Reading, st.Conns, st.Done, st.Trouble, found.generation, found.looked}) != nil {
+		if p.send(status{"status", p.server.Title, p.source.Start().Format(time.RFC3339Nano), found.length, st.Len, st.Known, st.Reading, st.Conns, st.Done, st.Trouble, found.generation, found.looked, found.counts}) != nil {
 			return
 		}
 		if found.more {

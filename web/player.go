@@ -146,12 +146,13 @@ func (p *page) stop(place, n, by int) int {
 func (c *choice) place(n int) (place, next int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.filter == nil {
+	if c.all() {
 		return n, n + 1
 	}
-	place, _ = slices.BinarySearch(c.numbers, int32(n+1))
-	if place < len(c.numbers) {
-		return place, int(c.numbers[place])
+	list := c.list()
+	place, _ = slices.BinarySearch(list, int32(n+1))
+	if place < len(list) {
+		return place, int(list[place])
 	}
 	return place, max(n, c.looked) + 1
 }

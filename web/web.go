@@ -42,6 +42,7 @@ type Source interface {
 	// Start is the time that the entries' times count from.
 	Start() time.Time
 	Pacer
+	Classifier
 }
 
 // A Server shows one timeline. Set the fields before the first use.

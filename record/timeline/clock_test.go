@@ -33,6 +33,7 @@ func timely(t testing.TB, x *Index, all []*Entry, known int) {
 		}
 		want.plus(one)
 	}
+	classified(t, x, all)
 	d := x.Density()
 	for _, b := range d.Bins {
 		got.plus(b)

@@ -21,7 +21,7 @@ import (
 // relations, findings. What is recorded meanwhile comes with its facts at once.
 //
 // It keeps some twenty bytes an entry, and more of those that were changed, are
-// broken or came in parts.
+// broken or came in parts. It counts them by class, as they come.
 type Index struct {
 	r     *record.Reader // of Run
 	look  sync.Mutex     // guards more, at, last and again
@@ -182,7 +182,7 @@ func (x *Index) tell(err error) {
 // place says where an entry is. The caller holds mu.
 func (x *Index) place(e *Entry) place {
 	return place{t: e.T, off: e.Offset, pos: e.pos, skip: e.skip, size: len(e.Frame.Raw), conn: e.Conn, kind: uint8(e.Frame.Kind),
-		sc: e.Dir == record.SC, isStream: e.Dir != "", fromNoone: e.Injected,
+		sc: e.Dir == record.SC, isStream: e.Dir != "", fromNoone: e.Injected, class: e.Class(),
 		isOdd: e.Edited || e.Verdict != "" || e.Frame.Err != nil || e.Frame.Part != decode.Whole || e.pieces != nil}
 }
 

@@ -24,6 +24,7 @@ type place struct {
 	isStream  bool // of a direction; else it is about a connection
 	isOdd     bool // more is kept in Index.odd
 	fromNoone bool // injected
+	class     Class
 }
 
 const perBlock = 256
@@ -33,6 +34,8 @@ type block struct {
 	b     []byte // of each entry its place
 	facts []byte // of each entry whose facts are known
 	later []link // what points to entries of the block
+
+	classes [perBlock]Class
 }
 
 // link is a relation, seen from the entry that it points to.
@@ -47,6 +50,7 @@ type places struct {
 	blocks []*block
 	n      int
 	end    differ // behind the last entry
+	counts Counts
 }
 
 // differ is what differences are made to: the entry before. It begins anew with
@@ -89,8 +93,10 @@ func (s *places) add(p *place) {
 		s.blocks = append(s.blocks, new(block))
 		s.end = differ{}
 	}
-	s.n++
 	last := s.blocks[len(s.blocks)-1]
+	last.classes[s.n%perBlock] = p.class
+	s.counts[p.class]++
+	s.n++
 	b := append(last.b, p.kind&15|bit(p.sc)<<4|bit(p.isStream)<<5|bit(p.isOdd)<<6|bit(p.fromNoone)<<7)
 	b = binary.AppendVarint(b, int64(p.conn))
 	b = binary.AppendVarint(b, int64(p.t)-s.end.t)
@@ -124,6 +130,12 @@ func (s *places) cut(n int) {
 		old = s.blocks[n/perBlock]
 	}
 	s.blocks, s.n = s.blocks[:n/perBlock], n/perBlock*perBlock
+	s.counts = Counts{}
+	for _, g := range s.blocks {
+		for _, class := range g.classes {
+			s.counts[class]++
+		}
+	}
 	for i := range keep {
 		s.add(&keep[i])
 	}
@@ -157,7 +169,8 @@ func (c *cursor) next(p *place) bool {
 	if (c.n-1)%perBlock == 0 {
 		c.at, c.differ = 0, differ{}
 	}
-	b := c.s.blocks[(c.n-1)/perBlock].b
+	g := c.s.blocks[(c.n-1)/perBlock]
+	b := g.b
 	head := b[c.at]
 	c.at++
 	signed := func() int64 {
@@ -170,7 +183,7 @@ func (c *cursor) next(p *place) bool {
 		c.at += n
 		return int(v)
 	}
-	*p = place{kind: head & 15, sc: head>>4&1 > 0, isStream: head>>5&1 > 0, isOdd: head>>6&1 > 0, fromNoone: head>>7 > 0}
+	*p = place{kind: head & 15, sc: head>>4&1 > 0, isStream: head>>5&1 > 0, isOdd: head>>6&1 > 0, fromNoone: head>>7 > 0, class: g.classes[(c.n-1)%perBlock]}
 	p.conn = int(signed())
 	p.t = time.Duration(c.t + signed())
 	p.pos = c.pos + signed()

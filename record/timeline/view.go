@@ -8,6 +8,7 @@ import (
 	"github.com/xmpplens/xmpplens/decode"
 	"github.com/xmpplens/xmpplens/decode/stanza"
 	"github.com/xmpplens/xmpplens/decode/track"
+	"github.com/xmpplens/xmpplens/record"
 )
 
 // A Row is an entry as a line of a list on a screen.
@@ -25,11 +26,18 @@ type Row struct {
 	Codes   []string `json:"codes,omitempty"`   // of findings
 	XEPs    []string `json:"xeps,omitempty"`    // of the payloads
 	Quiet   bool     `json:"quiet,omitempty"`   // what matters only to those who look for it
+	Class   string   `json:"class"`
+	Noted   bool     `json:"noted,omitempty"` // there is a note on it
+	On      int      `json:"on,omitempty"`    // a note: the entry that it is on
 }
 
 // Row returns the entry as a line of a list.
 func (e *Entry) Row() Row {
-	r := Row{N: e.N, T: e.T.Seconds(), Conn: e.Conn, Dir: string(e.Way()), Kind: e.Kind, Summary: e.Stanza.Summary, Size: len(e.Frame.Raw), Level: e.Event.Level}
+	r := Row{N: e.N, T: e.T.Seconds(), Conn: e.Conn, Dir: string(e.Way()), Kind: e.Kind, Summary: e.Stanza.Summary, Size: len(e.Frame.Raw), Level: e.Event.Level, Class: e.Class().String(),
+		Noted: slices.ContainsFunc(e.Later, func(r track.Relation) bool { return r.Kind == track.NoteOn })}
+	if e.Kind == record.EventNote && e.Event.By == record.ByUser {
+		r.On = int(e.Event.N)
+	}
 	switch {
 	case e.Quiet(), e.Kind == "nonza" && strings.HasPrefix(e.Stanza.NS, "urn:xmpp:sm:") && len(e.Stanza.Name) == 1:
 		r.Quiet = true
