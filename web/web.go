@@ -8,10 +8,8 @@
 package web
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
-	"crypto/subtle"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -20,8 +18,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -95,22 +91,15 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	return nil
 }
 
-// policy lets the page load its own files and nothing else.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
-
+// handler is everything that the viewer answers, behind the guard. What others add
+// to it (metrics, say) is behind it, too.
 func (s *Server) handler(ctx context.Context, addr net.Addr) http.Handler {
 	ui, err := fs.Sub(files, "ui")
 	if err != nil {
 		panic(err) // the directory is embedded
 	}
-	static := http.FileServerFS(ui)
-	cookie := "xmpplens"
-	if _, port, err := net.SplitHostPort(addr.String()); err == nil {
-		cookie += "-" + port // cookies do not tell ports apart
-	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /", static)
+	mux.Handle("GET /", static(ui))
 	mux.HandleFunc("GET /names", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(filter.Names())
@@ -121,68 +110,5 @@ func (s *Server) handler(ctx context.Context, addr net.Addr) http.Handler {
 		s.sideBySide(mux)
 	}
 	mux.HandleFunc("GET /live", func(w http.ResponseWriter, r *http.Request) { s.live(ctx, w, r) })
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", policy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cache-Control", "no-store")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		if !ownHost(r.Host, addr) {
-			refuse(w, "The name in the address is not one of this viewer's. Open the URL that xmpplens printed.")
-			return
-		}
-		if o := r.Header.Get("Origin"); o != "" && o != "http://"+r.Host {
-			refuse(w, "Another site may not look in here.")
-			return
-		}
-		if t := r.URL.Query().Get("token"); t != "" && r.URL.Path == "/" {
-			if !s.fits(t) {
-				refuse(w, "The token in the address is not this viewer's. Open the URL that xmpplens printed when it started last.")
-				return
-			}
-			http.SetCookie(w, &http.Cookie{Name: cookie, Value: t, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
-			http.Redirect(w, r, home, http.StatusSeeOther)
-			return
-		}
-		c, err := r.Cookie(cookie)
-		if err != nil || !s.fits(c.Value) {
-			refuse(w, "Open the URL that xmpplens printed when it started: its token lets you in.")
-			return
-		}
-		mux.ServeHTTP(w, r)
-	})
-}
-
-func (s *Server) fits(token string) bool {
-	return subtle.ConstantTimeCompare([]byte(token), []byte(s.key())) == 1
-}
-
-func refuse(w http.ResponseWriter, text string) {
-	http.Error(w, "xmpplens: "+text, http.StatusForbidden)
-}
-
-// ownHost tells a name under which the viewer itself can be reached from one
-// that was bound to its address by somebody else (DNS rebinding): an address in
-// figures cannot be rebound, of names only localhost is the viewer's own.
-func ownHost(host string, addr net.Addr) bool {
-	u, err := url.Parse("http://" + host)
-	if err != nil || u.Host != host {
-		return false
-	}
-	_, port, err := net.SplitHostPort(addr.String())
-	if err != nil || cmp.Or(u.Port(), "80") != port {
-		return false
-	}
-	name := u.Hostname()
-	ip, err := netip.ParseAddr(name)
-	if err != nil {
-		return strings.EqualFold(name, "localhost")
-	}
-	bound, err := netip.ParseAddrPort(addr.String())
-	if err == nil && bound.Addr().Unmap().IsLoopback() {
-		return ip.Unmap().IsLoopback()
-	}
-	return true
+	return s.authorized(addr, home, mux)
 }
