@@ -1,6 +1,7 @@
 package web
 
 import (
+	"compress/flate"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,6 +23,8 @@ const (
 	pace         = 50 * time.Millisecond // between two status messages
 	patience     = 30 * time.Second      // with a viewer that does not answer a ping
 	writeTimeout = 10 * time.Second
+	beat         = 5 * time.Second // between two signs of life to the page
+	compressed   = 1 << 10         // bytes of a message from which on it is compressed; see BenchmarkCompression
 )
 
 // request is what the page asks for. An operation that needs more than the
@@ -94,21 +97,32 @@ type details struct {
 }
 
 // upgrader checks no origin: the handler in front has done it.
-var upgrader = websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }, EnableCompression: false}
+var upgrader = websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }, EnableCompression: true}
 
 // live serves one page. Two goroutines end with it: one pushes the status and
 // pings, this one answers.
 func (s *Server) live(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+	of, done, err := s.recording(r)
+	if err != nil {
+		fail(w, r, statusOf(err, http.StatusNotFound), err)
+		return
+	}
+	defer done()
+	p := &page{server: s, source: of.Source, shown: of, chosen: newChoice()}
+	if !s.enter(p) {
+		fail(w, r, http.StatusServiceUnavailable, &refusal{0, "Too many pages are open.", "close some"})
+		return
+	}
+	defer s.leave(p)
 	ws, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
 		return // Upgrade has answered
 	}
+	p.ws = ws
+	ws.SetCompressionLevel(flate.BestSpeed)
 	ctx, cancel := context.WithCancel(ctx)
-	p := &page{server: s, source: s.Source, ws: ws, chosen: newChoice()}
-	s.enter(p)
-	defer s.leave(p)
 	stop := context.AfterFunc(ctx, func() { ws.Close() })
-	p.send(hello{"hello", s.Notes != nil, s.Keep != nil}) // a failure is seen by those who follow
+	p.send(s.hello(of)) // a failure is seen by those who follow
 	var wg sync.WaitGroup
 	wg.Go(func() { p.push(ctx); cancel() })
 	wg.Go(func() { p.ping(ctx); cancel() })
@@ -126,10 +140,13 @@ func (s *Server) wait() time.Duration {
 	return patience
 }
 
-// page is one viewer's connection.
+// page is one viewer's connection. Nothing waits in a queue for it: what is pushed
+// are counts, the newest when the last ones have gone out, and the next request is
+// read when the last one is answered. Who is slow gets less.
 type page struct {
 	server *Server
 	source Source     // what it shows
+	shown  *shown     // the same, with its name
 	mu     sync.Mutex // guards writing
 	ws     *websocket.Conn
 	chosen *choice
@@ -143,6 +160,7 @@ func (p *page) send(v any) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ws.SetWriteDeadline(time.Now().Add(writeTimeout))
+	p.ws.EnableWriteCompression(len(b) >= compressed)
 	return p.ws.WriteMessage(websocket.TextMessage, b)
 }
 
@@ -151,7 +169,7 @@ func (p *page) push(ctx context.Context) {
 	for ctx.Err() == nil {
 		st := p.source.Status()
 		found := p.chosen.look(p.source, st)
-		if p.send(status{"status", p.server.Title, p.source.Start().Format(time.RFC3339Nano), found.length, st.Len, st.Known, st.Reading, st.Conns, st.Done, st.Trouble, found.generation, found.looked, found.counts}) != nil {
+		if p.send(status{"status", p.shown.title, p.source.Start().Format(time.RFC3339Nano), found.length, st.Len, st.Known, st.Reading, st.Conns, st.Done, st.Trouble, found.generation, found.looked, found.counts}) != nil {
 			return
 		}
 		if found.more {
@@ -167,13 +185,21 @@ func (p *page) push(ctx context.Context) {
 	}
 }
 
+// ping asks for signs of life, and gives them: a page cannot see pings.
 func (p *page) ping(ctx context.Context) {
-	tick := time.NewTicker(p.server.wait() / 3)
+	tick, alive := time.NewTicker(p.server.wait()/3), time.NewTicker(beat)
 	defer tick.Stop()
+	defer alive.Stop()
 	for {
 		select {
 		case <-tick.C:
 			if p.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeTimeout)) != nil {
+				return
+			}
+		case <-alive.C:
+			if p.send(struct {
+				Op string `json:"op"`
+			}{"beat"}) != nil {
 				return
 			}
 		case <-ctx.Done():

@@ -18,9 +18,17 @@ const maxNote = 4 << 10
 
 // hello tells a page what it can do here.
 type hello struct {
-	Op    string `json:"op"`
-	Notes bool   `json:"notes"`
-	Keep  bool   `json:"keep"`
+	Op      string `json:"op"`
+	Notes   bool   `json:"notes"`
+	Keep    bool   `json:"keep"`
+	Files   bool   `json:"files"`   // it can save, open others, and compare
+	Rec     string `json:"rec"`     // the id of what is shown; "" = what the viewer shows first
+	Secrets bool   `json:"secrets"` // they are shown
+}
+
+func (s *Server) hello(of *shown) hello {
+	first := of.rec == ""
+	return hello{"hello", first && s.Notes != nil, first && s.Keep != nil, s.Files != nil, of.rec, s.Secrets}
 }
 
 // noted answers a note.
@@ -38,7 +46,7 @@ type kept struct {
 }
 
 func (p *page) keep(request) any {
-	if p.server.Keep == nil {
+	if p.server.Keep == nil || p.shown.rec != "" {
 		return kept{Op: "kept", Error: "there is no ring"}
 	}
 	file, err := p.server.Keep()
@@ -55,7 +63,13 @@ func (p *page) note(q request) any {
 	if q.N == 0 && q.At > 0 {
 		q.N = p.chosen.number(q.At)
 	}
-	if err := p.server.note(q.N, strings.TrimSpace(want.Text)); err != nil {
+	var err error
+	if p.shown.rec != "" {
+		err = errors.New("nothing can be added to a recording that was opened here")
+	} else {
+		err = p.server.note(q.N, strings.TrimSpace(want.Text))
+	}
+	if err != nil {
 		out.Error = err.Error()
 		if h := (interface{ Hint() string })(nil); errors.As(err, &h) {
 			out.Hint = h.Hint()
@@ -89,14 +103,18 @@ func (s *Server) note(n int, text string) error {
 	return nil
 }
 
-// enter and leave keep the list of pages.
-func (s *Server) enter(p *page) {
+// enter and leave keep the list of pages. There may be too many.
+func (s *Server) enter(p *page) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(s.pages) >= maxPages {
+		return false
+	}
 	if s.pages == nil {
 		s.pages = make(map[*page]struct{})
 	}
 	s.pages[p] = struct{}{}
+	return true
 }
 
 func (s *Server) leave(p *page) {

@@ -133,32 +133,40 @@ func (d *SideBySide) lines(from, count int, all bool) ([]line, error) {
 	return out, nil
 }
 
-// sideBySide adds what the page asks for.
+// sideBySide adds what the page asks for. cmp names the comparison; without, it is
+// that of the Server.
 func (s *Server) sideBySide(mux *http.ServeMux) {
-	d := s.Diff
-	answer := func(w http.ResponseWriter, v any, err error) {
-		if err != nil {
-			http.Error(w, "xmpplens: "+err.Error(), http.StatusInternalServerError)
-			return
+	about := func(do func(*SideBySide, *http.Request) (any, error)) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			d, done, err := s.comparison(r)
+			if err != nil {
+				fail(w, r, statusOf(err, http.StatusNotFound), err)
+				return
+			}
+			defer done()
+			v, err := do(d, r)
+			if err != nil {
+				fail(w, r, http.StatusInternalServerError, err)
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			json.NewEncoder(w).Encode(v)
 		}
-		w.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(w).Encode(v)
 	}
 	number := func(r *http.Request, name string) int {
 		n, _ := strconv.Atoi(r.URL.Query().Get(name))
 		return n
 	}
-	mux.HandleFunc("GET /diff", func(w http.ResponseWriter, r *http.Request) { answer(w, d.overview(), nil) })
-	mux.HandleFunc("GET /diff/rows", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /diff", about(func(d *SideBySide, r *http.Request) (any, error) { return d.overview(), nil }))
+	mux.HandleFunc("GET /diff/rows", about(func(d *SideBySide, r *http.Request) (any, error) {
 		from := max(number(r, "from"), 1)
 		lines, err := d.lines(from, min(number(r, "count"), maxWindow), number(r, "all") != 0)
-		answer(w, map[string]any{"from": from, "rows": lines}, err)
-	})
-	mux.HandleFunc("GET /diff/entry", func(w http.ResponseWriter, r *http.Request) {
+		return map[string]any{"from": from, "rows": lines}, err
+	}))
+	mux.HandleFunc("GET /diff/entry", about(func(d *SideBySide, r *http.Request) (any, error) {
 		row, ok := d.at(number(r, "at"), number(r, "all") != 0)
 		if !ok {
-			answer(w, nil, fmt.Errorf("there is no row %d", number(r, "at")))
-			return
+			return nil, fmt.Errorf("there is no row %d", number(r, "at"))
 		}
 		out := both{Sign: string(row.Sign)}
 		if row.A != 0 {
@@ -172,6 +180,6 @@ func (s *Server) sideBySide(mux *http.ServeMux) {
 		if row.At >= 0 {
 			out.Difference = &d.Report.List[row.At]
 		}
-		answer(w, out, nil)
-	})
+		return out, nil
+	}))
 }

@@ -51,6 +51,9 @@ type Server struct {
 	Notes   Noter                            // keeps the notes of viewers; nil = there can be none
 	Keep    func() (string, error)           // keeps what a ring holds, and names the file; nil = there is no ring
 
+	Files Filer // saves, opens and compares; nil = nothing of this
+
+	shelf    shelf
 	mu       sync.Mutex
 	pages    map[*page]struct{} // guarded by mu
 	once     sync.Once
@@ -85,6 +88,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	}
 	end := context.AfterFunc(ctx, func() { h.Close() })
 	defer end()
+	defer s.shelf.end()
 	if err := h.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("web: %w", err)
 	}
@@ -107,8 +111,9 @@ func (s *Server) handler(ctx context.Context, addr net.Addr) http.Handler {
 	home := "/"
 	if s.Diff != nil {
 		home = "/diff.html"
-		s.sideBySide(mux)
 	}
+	s.sideBySide(mux)
+	s.api(mux)
 	mux.HandleFunc("GET /live", func(w http.ResponseWriter, r *http.Request) { s.live(ctx, w, r) })
 	return s.authorized(addr, home, mux)
 }

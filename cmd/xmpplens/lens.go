@@ -110,7 +110,7 @@ func (l *lens) startViewer(log *record.Log, ring *ringKeeper, wg *sync.WaitGroup
 	if title == "" {
 		title = l.proxy.Upstream.String()
 	}
-	srv := &web.Server{Source: index, Title: title, Secrets: l.display.ShowSecrets, Say: l.streams.say, Notes: &noter{index: index, log: log}}
+	srv := &web.Server{Source: index, Title: title, Secrets: l.display.ShowSecrets, Say: l.streams.say, Notes: &noter{index: index, log: log}, Files: &filer{log: log}}
 	if ring != nil {
 		srv.Keep = func() (string, error) { return ring.keep("asked by the viewer") }
 	}

@@ -51,7 +51,7 @@ func (c *webCmd) Run(s *streams) error {
 	if err != nil {
 		return err
 	}
-	srv := &web.Server{Source: index, Title: filepath.Base(c.File), Secrets: c.ShowSecrets, Say: s.say, Notes: &noter{index: index, path: c.File, grows: c.Follow}}
+	srv := &web.Server{Source: index, Title: filepath.Base(c.File), Secrets: c.ShowSecrets, Say: s.say, Notes: &noter{index: index, path: c.File, grows: c.Follow}, Files: &filer{path: c.File, grows: c.Follow}}
 	s.say("xmpplens: viewer %s (end with Ctrl-C)", srv.URL(ln.Addr()))
 	var wg sync.WaitGroup
 	wg.Go(func() {
