@@ -12,11 +12,12 @@ import (
 )
 
 // A choice is the list of one page: all entries, or those that a filter
-// chooses, without the classes that are hidden. Only their numbers are kept.
+// chooses, without the classes that are hidden, and what was cleared away. Only their numbers are kept.
 type choice struct {
 	mu         sync.Mutex
 	filter     *filter.Filter // nil = everything
 	hide       timeline.Classes
+	behind     int              // the list starts behind this entry: what was before is cleared
 	generation int              // counts the filters, and what is hidden
 	matches    []int32          // the entries that match, hidden ones too; none without a filter
 	classes    []timeline.Class // of each of them
@@ -30,7 +31,10 @@ func newChoice() *choice { return &choice{changed: make(chan struct{})} }
 
 // all reports whether the list is that of all entries. The caller holds mu, also
 // of list.
-func (c *choice) all() bool { return c.filter == nil && c.hide == 0 }
+func (c *choice) all() bool { return !c.chooses() && c.hide == 0 }
+
+// chooses reports whether matches is kept. The caller holds mu.
+func (c *choice) chooses() bool { return c.filter != nil || c.behind > 0 }
 
 // list returns the numbers of the entries, unless it is of all.
 func (c *choice) list() []int32 {
@@ -48,7 +52,7 @@ func (c *choice) conceal(hide timeline.Classes) {
 		return
 	}
 	c.hide, c.numbers = hide, nil
-	if c.filter == nil {
+	if !c.chooses() {
 		c.looked = 0
 	}
 	for i, n := range c.matches {
@@ -64,6 +68,22 @@ func (c *choice) next() {
 	c.generation++
 	close(c.changed)
 	c.changed = make(chan struct{})
+}
+
+// again begins the list anew. The caller holds mu.
+func (c *choice) again() {
+	c.matches, c.classes, c.counts, c.numbers, c.looked = nil, nil, timeline.Counts{}, nil, c.behind
+	c.next()
+}
+
+// clear makes the list start behind an entry; 0 brings all back.
+func (c *choice) clear(behind int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.behind != behind {
+		c.behind = behind
+		c.again()
+	}
 }
 
 // chosen answers a request for a filter.
@@ -90,8 +110,8 @@ func (c *choice) set(source string) chosen {
 	if source == "" {
 		f = nil
 	}
-	c.filter, c.matches, c.classes, c.counts, c.numbers, c.looked = f, nil, nil, timeline.Counts{}, nil, 0
-	c.next()
+	c.filter = f
+	c.again()
 	return chosen{Op: "filter", Filter: c.generation}
 }
 
@@ -120,19 +140,19 @@ func (c *choice) look(src Source, st timeline.Status) found {
 		if f != nil && f.NeedsFacts() {
 			total = st.Known
 		}
-		if c.looked > total { // some are gone, see timeline.Index
+		if c.looked > max(total, c.behind) { // some are gone, see timeline.Index
 			c.shorten(total)
 		}
-		looked, all := c.looked, c.all()
+		looked, all, chooses := c.looked, c.all(), c.chooses()
 		out := found{len(c.list()), looked, generation, looked < total, c.counts}
 		c.mu.Unlock()
-		if f == nil {
+		if !chooses {
 			out.counts = src.Counts()
 		}
 		switch {
 		case all:
 			return found{st.Len, st.Len, generation, false, out.counts}
-		case looked == total, time.Since(began) > pace:
+		case looked >= total, time.Since(began) > pace:
 			return out
 		}
 		// Those who ask for rows meanwhile need not wait for this.
@@ -173,21 +193,21 @@ func (c *choice) look(src Source, st timeline.Status) found {
 // take adds entries that match. The caller holds mu, also of shorten.
 func (c *choice) take(numbers []int32, classes []timeline.Class) {
 	for i, n := range numbers {
-		if c.filter != nil {
+		if c.chooses() {
 			c.counts[classes[i]]++
 		}
 		if c.hide != 0 && !c.hide.Has(classes[i]) {
 			c.numbers = append(c.numbers, n)
 		}
 	}
-	if c.filter != nil {
+	if c.chooses() {
 		c.matches, c.classes = append(c.matches, numbers...), append(c.classes, classes...)
 	}
 }
 
 // shorten forgets what is behind the first total entries.
 func (c *choice) shorten(total int) {
-	c.looked = total
+	c.looked = max(total, c.behind)
 	left, _ := slices.BinarySearch(c.matches, int32(total+1))
 	for _, class := range c.classes[left:] {
 		c.counts[class]--

@@ -57,8 +57,9 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	rc := http.NewResponseController(w)
-	rc.SetReadDeadline(time.Now().Add(slowest))
-	rc.SetWriteDeadline(time.Now().Add(slowest))
+	soon := time.Now().Add(cmp.Or(g.server.hurry, slowest))
+	rc.SetReadDeadline(soon)
+	rc.SetWriteDeadline(soon.Add(writeTimeout)) // there is time to say that it took too long
 	if why := g.check(r); why != nil {
 		why.answer(w, r)
 		return

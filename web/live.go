@@ -56,6 +56,8 @@ var operations = map[string]func(*page, request) any{
 	"note":    (*page).note,
 	"hide":    (*page).hide,
 	"place":   (*page).place,
+	"clear":   (*page).clear,
+	"beat":    (*page).beat,
 }
 
 // status tells the page how far the timeline is. It is pushed, the rest is

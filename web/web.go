@@ -59,6 +59,7 @@ type Server struct {
 	once     sync.Once
 	token    string
 	patience time.Duration // for tests
+	hurry    time.Duration // for tests; 0 = slowest
 }
 
 func (s *Server) key() string {

@@ -3,9 +3,11 @@
 import { address } from "./address.js";
 import { Details } from "./details.js";
 import { $, many } from "./dom.js";
+import { Files } from "./files.js";
 import { Keys } from "./keys.js";
 import { List } from "./list.js";
 import { Live } from "./live.js";
+import { comebacks, notice } from "./notice.js";
 import { Notes } from "./notes.js";
 import { Player } from "./player.js";
 import { Views } from "./views.js";
@@ -16,6 +18,7 @@ let expression = ""; // the filter
 let looked = 0; // entries that it has looked at
 let pausedAt = 0;
 let done = false; // nothing more comes
+let behind = Number(address.get("behind")) || 0; // the list starts behind this entry
 
 const live = new Live();
 const keys = new Keys($("help"));
@@ -74,16 +77,35 @@ live.on("noted", (m) => notes.done(m));
 
 live.on("hello", (m) => {
   notes.can(m.notes);
+  files.can(m);
   $("keep").hidden = !m.keep;
 });
 
+const files = new Files();
+comebacks(live);
 live.ups.push(() => {
   generation = 0; // the server knows nothing of the list before
+  if (behind) live.ask({ op: "clear", n: behind });
   if (expression) live.ask({ op: "filter", expr: expression });
   list.again();
   player.again();
 });
 live.downs.push(() => state("lost", "connection lost, trying again"));
+live.refusals.push((status) => status !== 503 && state("lost", "shut out"));
+
+function clear(n) {
+  if (live.ask({ op: "clear", n })) list.setFollow(true);
+}
+live.on("cleared", (m) => {
+  const before = behind;
+  behind = m.behind;
+  address.set("behind", behind || "");
+  if (behind > before) notice("Cleared; the recording keeps all.", { actions: [["Undo", () => clear(before)]] });
+});
+$("clear").onclick = () => {
+  $("menu").hidePopover();
+  clear(-1);
+};
 
 $("keep").onclick = () => {
   if (live.ask({ op: "keep" })) {
@@ -109,6 +131,7 @@ live.on("status", (m) => {
   if (start && start !== m.start) { // another run: nothing of the old list holds
     list.reset();
     details.hide();
+    if (behind) clear(0);
   }
   if (m.reading && !start) list.setFollow(false); // a long recording is shown from its beginning
   start = m.start;
@@ -235,6 +258,8 @@ keys.add({ keys: ["Escape"], group: "Page", help: "Close the details, then the p
   else if (player.on) player.close();
 } });
 keys.add({ keys: ["n"], group: "Page", help: "Write a note", when: () => notes.possible, run: () => notes.open() });
+keys.add({ keys: ["C"], group: "Page", help: "Clear the list", run: () => clear(-1) });
+keys.add({ keys: ["s", "o"], group: "Page", help: "Save; open a recording", when: () => files.possible, run: (e) => $(e.key === "s" ? "save" : "open").click() });
 keys.add({ keys: ["p"], group: "Player", help: "Play back", run: replay });
 keys.add({ keys: ["ArrowLeft", "ArrowRight"], group: "Player", help: "Entry before and next", when: playing, run: (e) => player.step(e.key === "ArrowLeft" ? -1 : 1, false) });
 keys.add({ keys: ["Shift+ArrowLeft", "Shift+ArrowRight"], group: "Player", help: "Stanza before and next", when: playing, run: (e) => player.step(e.key === "ArrowLeft" ? -1 : 1, true) });

@@ -12,8 +12,11 @@ let only = true; // the rows that differ
 let generation = 0; // counts the lists
 let overview;
 
+// A comparison that was asked for in the viewer has a name.
+const which = new URLSearchParams(location.search).get("cmp");
+
 async function ask(path) {
-  const r = await fetch(path);
+  const r = await fetch(which ? `${path}${path.includes("?") ? "&" : "?"}cmp=${which}` : path);
   if (!r.ok) throw new Error(await r.text());
   $("trouble").hidden = true;
   return r.json();
