@@ -47,8 +47,10 @@ type Filter struct {
 	match   func(*Subject) bool // when the whole expression could be compiled
 	program *vm.Program         // otherwise
 	env     map[string]any
-	subject *Subject // of the functions in env
-	facts   bool     // it looks at Facts
+	subject *Subject            // of the functions in env
+	facts   bool                // it looks at Facts
+	head    func(*Subject) bool // what the start tag says of it; nil = nothing
+	names   map[string]bool     // of the language, that it uses
 }
 
 // A SyntaxError says what is wrong with an expression, and where.
@@ -102,10 +104,11 @@ func Compile(source string) (*Filter, error) {
 	if err != nil {
 		return nil, explain(source, expression, err)
 	}
-	f.facts = asks(p.Node())
+	f.facts, f.names = asks(p.Node()), namesIn(p.Node())
 	if err := check(p.Node()); err != nil {
 		return nil, &SyntaxError{Source: source, Msg: err.Error()}
 	}
+	f.head, _ = possible(p.Node())
 	if m, ok := compile(p.Node()); ok {
 		f.match, f.env = m, nil
 		return f, nil
@@ -259,9 +262,22 @@ func explain(source, expression string, err error) error {
 
 // nearest returns the known name that takes the fewest changes.
 func nearest(word string) string {
-	best, distance := "", len(word)/2+1
+	var all []string
 	for _, n := range Names() {
 		name, _, _ := strings.Cut(n.Name, "(")
+		all = append(all, name)
+	}
+	return Nearest(word, all)
+}
+
+// Nearest returns the word of a list that another one was probably meant to be,
+// by the changes that this takes; "" when there is none.
+func Nearest(word string, among []string) string {
+	if len(word) > 64 {
+		return ""
+	}
+	best, distance := "", len(word)/2+1
+	for _, name := range among {
 		if d := changes(word, name); d < distance {
 			best, distance = name, d
 		}

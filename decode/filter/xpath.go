@@ -23,8 +23,11 @@ var prefixesOf = map[string]string{
 	"disco": "http://jabber.org/protocol/disco#info", "items": "http://jabber.org/protocol/disco#items", "muc": "http://jabber.org/protocol/muc", "mucuser": "http://jabber.org/protocol/muc#user",
 	"pubsub": "http://jabber.org/protocol/pubsub", "event": "http://jabber.org/protocol/pubsub#event", "mam": "urn:xmpp:mam:2", "sm": "urn:xmpp:sm:3", "carbons": "urn:xmpp:carbons:2",
 	"forward": "urn:xmpp:forward:0", "data": "jabber:x:data", "omemo": "eu.siacs.conversations.axolotl", "omemo2": "urn:xmpp:omemo:2", "jingle": "urn:xmpp:jingle:1", "upload": "urn:xmpp:http:upload:0",
-	"sid": "urn:xmpp:sid:0", "delay": "urn:xmpp:delay", "receipts": "urn:xmpp:receipts", "vcard": "vcard-temp",
+	"sid": "urn:xmpp:sid:0", "delay": "urn:xmpp:delay", "receipts": "urn:xmpp:receipts", "vcard": "vcard-temp", "limits": "urn:xmpp:stream-limits:0",
+	"xml": nsXML,
 }
+
+const nsXML = "http://www.w3.org/XML/1998/namespace"
 
 // xpathMatcher compiles an XPath. A tree is built only for frames that have
 // every name of the expression somewhere.
