@@ -10,6 +10,7 @@ import (
 // servers. Prosody 0.12 and ejabberd 23.01 refuse that by themselves; through the
 // proxy they get the login in one piece.
 func TestLateLogin(t *testing.T) {
+	t.Parallel()
 	ca := proxytest.NewCA(t)
 	prosody, ejabberd := proxytest.StartProsody(t, ca, host), proxytest.StartEjabberd(t, ca, host)
 	prosody.Register(t, "juliet", host, "capulet")

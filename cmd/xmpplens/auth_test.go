@@ -124,6 +124,7 @@ func TestOnlyExporter(t *testing.T) {
 
 // The same with a client that is not ours, which knows one mechanism only.
 func TestOnlyExporterMellium(t *testing.T) {
+	t.Parallel()
 	ca, server := bindingServer(t, proxytest.Offer{Mechanisms: []string{"SCRAM-SHA-256-PLUS"}, Bindings: []string{"tls-exporter"}, Hash: true})
 	connect := func(p *program) error {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)

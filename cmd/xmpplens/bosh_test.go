@@ -15,6 +15,7 @@ func portOf(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1
 // strophe.js in Node.js in front of Prosody and ejabberd, in the clear and over
 // TLS on each leg.
 func TestBOSH(t *testing.T) {
+	t.Parallel()
 	ca := proxytest.NewCA(t)
 	prosody := proxytest.StartProsody(t, ca, host)
 	prosody.Register(t, "juliet", host, "capulet")
@@ -51,6 +52,7 @@ func TestBOSH(t *testing.T) {
 // A poll that waits is answered when there is something to tell, and nothing cuts
 // it before.
 func TestBOSHPoll(t *testing.T) {
+	t.Parallel()
 	ca := proxytest.NewCA(t)
 	prosody := proxytest.StartProsody(t, ca, host)
 	prosody.Register(t, "juliet", host, "capulet")
@@ -97,6 +99,7 @@ func overBOSH(t *testing.T, p *program) {
 // strophe.js in a real browser: in a page of the same origin, and, at ejabberd,
 // in one of another origin, which asks first (CORS).
 func TestBOSHInBrowser(t *testing.T) {
+	t.Parallel()
 	ca := proxytest.NewCA(t)
 	prosody := proxytest.StartProsody(t, ca, host)
 	prosody.Register(t, "juliet", host, "capulet")

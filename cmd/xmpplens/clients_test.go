@@ -66,6 +66,7 @@ var visitors = []visitor{
 }
 
 func TestClients(t *testing.T) {
+	t.Parallel()
 	places := startPlaces(t)
 	var rows matrix
 	t.Run("all", func(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 // A client that compresses and ejabberd: both directions are read, inside TLS
 // and in the clear.
 func TestCompression(t *testing.T) {
+	t.Parallel()
 	ca := proxytest.NewCA(t)
 	server := proxytest.StartEjabberd(t, ca, host)
 	server.Register(t, "juliet", host, "capulet")

@@ -75,6 +75,7 @@ func asked(t *testing.T, ca *proxytest.CA, server, host string) string {
 // The same client at the same server twice is the same; at another server it
 // is told what that one does otherwise, and nothing else.
 func TestDiffOfServers(t *testing.T) {
+	t.Parallel()
 	ca, prosody := prosody(t)
 	ejabberd := proxytest.StartEjabberd(t, ca, "ejabberd.test")
 	ejabberd.Register(t, "juliet", "ejabberd.test", "capulet")

@@ -281,6 +281,7 @@ func TestDoctorNothingThere(t *testing.T) {
 }
 
 func TestDoctorServers(t *testing.T) {
+	t.Parallel()
 	ca := proxytest.NewCA(t)
 	server := proxytest.StartProsody(t, ca, examined, weak)
 	dead := "127.0.0.1:" + fmt.Sprint(proxytest.Port(t))

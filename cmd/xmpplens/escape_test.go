@@ -65,6 +65,7 @@ func TestRedirectedProfanity(t *testing.T) {
 // haproxy in front, ejabberd behind, both with the PROXY protocol: recording and
 // server name the client that haproxy had.
 func TestBehindBalancer(t *testing.T) {
+	t.Parallel()
 	ca := proxytest.NewCA(t)
 	server := proxytest.StartEjabberd(t, ca, host)
 	server.Register(t, "juliet", host, "capulet")

@@ -15,6 +15,7 @@ import (
 // A real session, exported for Wireshark: tshark shows every stanza with its
 // attributes, in its direction, and the file makes the same recording again.
 func TestExportOfARealSession(t *testing.T) {
+	t.Parallel()
 	tshark := proxytest.Need(t, "tshark", "tshark")
 	ca, server := prosody(t)
 	p := startProxy(t, "--server-ca", ca.File, server.Addr)

@@ -116,6 +116,7 @@ func (p *program) said() []said {
 }
 
 func TestFederation(t *testing.T) {
+	t.Parallel()
 	const shown = "the server asked for a certificate and was shown a.example"
 	for _, c := range []struct {
 		name  string
@@ -227,6 +228,7 @@ func (u *union) judge(t *testing.T, conns int, want, never []string, found strin
 
 // One listener has a stream for each pair of domains, to the server of each.
 func TestFederatedRooms(t *testing.T) {
+	t.Parallel()
 	u := union{service: "xmpp-server", trust: true, how: proxytest.Federation{Secure: true}}
 	u.start(t)
 	if out, err := proxytest.Slixmpp(t, u.a.CA, u.a.Addr, "user@a.example/balcony", "secret", "--to=lobby@rooms.b.example", "--say=anybody?"); err != nil {

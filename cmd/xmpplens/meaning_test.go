@@ -88,6 +88,7 @@ func TestLoginWithProsody(t *testing.T) {
 }
 
 func TestLoginWithEjabberd(t *testing.T) {
+	t.Parallel()
 	ca := proxytest.NewCA(t)
 	server := proxytest.StartEjabberd(t, ca, "localhost")
 	server.Register(t, "juliet", "localhost", "capulet")
@@ -142,6 +143,7 @@ func TestAuthDoctor(t *testing.T) {
 // A client that is cut off and resumes: the audit names the stanzas that were
 // sent again, or that were lost because they were not.
 func TestResumption(t *testing.T) {
+	t.Parallel()
 	t.Run("resends", func(t *testing.T) { testResumption(t, "--resend") })
 	t.Run("forgets", func(t *testing.T) { testResumption(t) })
 }
@@ -215,6 +217,7 @@ func testResumption(t *testing.T, flags ...string) {
 // With the password known, logins that are bound to the channel work, each leg
 // with its own.
 func TestAccount(t *testing.T) {
+	t.Parallel()
 	ca, server := prosody(t)
 	passwords := filepath.Join(t.TempDir(), "passwords")
 	if err := os.WriteFile(passwords, []byte("# test accounts\njuliet@"+weak+" capulet\nromeo@"+host+" montague\n"), 0o600); err != nil {
@@ -245,6 +248,7 @@ func TestAccount(t *testing.T) {
 }
 
 func TestAccountWithEjabberd(t *testing.T) {
+	t.Parallel()
 	ca := proxytest.NewCA(t)
 	server := proxytest.StartEjabberd(t, ca, "localhost")
 	server.Register(t, "juliet", "localhost", "capulet")

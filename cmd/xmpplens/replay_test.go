@@ -164,6 +164,7 @@ func TestReplayToGoSendxmpp(t *testing.T) {
 }
 
 func TestReplayToSlixmpp(t *testing.T) {
+	t.Parallel()
 	file := recordedNight(t)
 	password := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(password, []byte("secret\n"), 0o600); err != nil {
@@ -248,6 +249,7 @@ func TestReplayToSlixmpp(t *testing.T) {
 // What was recorded with Prosody is asked of ejabberd, which is another server
 // and says so.
 func TestReplayToEjabberd(t *testing.T) {
+	t.Parallel()
 	file := recordedNight(t)
 	ca := proxytest.NewCA(t)
 	server := proxytest.StartEjabberd(t, ca, host)
@@ -271,6 +273,7 @@ func TestReplayToEjabberd(t *testing.T) {
 
 // What was recorded over WebSocket and BOSH is played over TCP.
 func TestReplayOverTCP(t *testing.T) {
+	t.Parallel()
 	ca, server := verona(t)
 	file := recordThrough(t, ca, "ws://"+server.HTTP+"/xmpp-websocket", func(p *program) {
 		out, err := proxytest.XMPPJS(t, p.ca, "ws://localhost:"+portOf(p.addr)+"/xmpp-websocket", "juliet@localhost", "capulet", "juliet@localhost/balcony", "O me")
@@ -304,6 +307,7 @@ func TestReplayOverTCP(t *testing.T) {
 }
 
 func TestReplayToServer(t *testing.T) {
+	t.Parallel()
 	file := recordedNight(t)
 	ca, server := verona(t)
 	password := filepath.Join(t.TempDir(), "password")
@@ -363,6 +367,7 @@ func TestReplayMeetsItself(t *testing.T) {
 
 // Load on a real server, with numbered accounts.
 func TestReplayLoad(t *testing.T) {
+	t.Parallel()
 	ca, server := verona(t)
 	file := recordThrough(t, ca, server.Addr, func(p *program) {
 		if out, err := proxytest.Slixmpp(t, p.ca, p.addr, "juliet@localhost/balcony", "capulet"); err != nil {

@@ -20,6 +20,7 @@ func startSocks(t *testing.T, args ...string) (*program, string) {
 // Gajim's library by SOCKS5 to two servers through one listener, with STARTTLS
 // and direct TLS: the name that TLS is about is the account's domain.
 func TestSocksClients(t *testing.T) {
+	t.Parallel()
 	ca := proxytest.NewCA(t)
 	server := proxytest.StartProsody(t, ca, host, "capulet.example")
 	ejabberd := proxytest.StartEjabberd(t, ca, "montague.example")

@@ -35,6 +35,7 @@ func say(c *chat, from, to int) {
 // show -F follows over files that are closed, compressed and removed: byte for
 // byte what arrived. What is left begins in the middle and is without faults.
 func TestFollowRotation(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"s.jsonl", "s.jsonl.zst"} {
 		dir := t.TempDir()
 		file := filepath.Join(dir, name)
@@ -138,6 +139,7 @@ func TestKeptName(t *testing.T) {
 // is read is what Prosody sent, byte for byte; with the first ones gone it is the
 // end of that, and the session, which began before, has no faults.
 func TestRotationWithProsody(t *testing.T) {
+	t.Parallel()
 	ca, server := prosody(t)
 	for _, flags := range [][]string{{"--rotate-size=2KB"}, {"--rotate-size=4KB", "--keep=2"}} {
 		leaf, err := ca.Leaf(host)

@@ -19,6 +19,7 @@ import (
 // @xmpp/client in front of Prosody and ejabberd, in the clear and over TLS on
 // each leg.
 func TestWebSocket(t *testing.T) {
+	t.Parallel()
 	ca := proxytest.NewCA(t)
 	prosody := proxytest.StartProsody(t, ca, host)
 	prosody.Register(t, "juliet", host, "capulet")
@@ -83,6 +84,7 @@ func TestWebSocketReauthenticates(t *testing.T) {
 
 // Strophe.js in a real browser, on a page that comes through the proxy itself.
 func TestWebSocketInBrowser(t *testing.T) {
+	t.Parallel()
 	ca := proxytest.NewCA(t)
 	server := proxytest.StartProsody(t, ca, host)
 	server.Register(t, "juliet", host, "capulet")
@@ -117,6 +119,7 @@ func TestWebSocketInBrowser(t *testing.T) {
 
 // The same at ejabberd, from a page of another origin.
 func TestWebSocketInBrowserWithEjabberd(t *testing.T) {
+	t.Parallel()
 	ca := proxytest.NewCA(t)
 	server := proxytest.StartEjabberd(t, ca, host)
 	server.Register(t, "juliet", host, "capulet")
