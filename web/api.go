@@ -159,21 +159,26 @@ func (s *Server) window(w http.ResponseWriter, r *http.Request, of *shown, f *fi
 		if f != nil && f.NeedsFacts() {
 			end = of.Status().Known
 		}
-		es, err := of.Entries(next, min(atOnce, end-next+1, max(count-len(list), 1)))
+		var found int
+		inTurn(func() {
+			var es []*timeline.Entry
+			es, err = of.Entries(next, min(atOnce, end-next+1, max(count-len(list), 1)))
+			found = len(es)
+			for _, e := range es {
+				next = e.N + 1
+				if f == nil || e.Matches(f) {
+					list = append(list, write(e))
+					size += len(list[len(list)-1])
+				}
+				if size >= maxAnswer {
+					break
+				}
+			}
+		})
 		if err != nil {
 			return err
 		}
-		for _, e := range es {
-			next = e.N + 1
-			if f == nil || e.Matches(f) {
-				list = append(list, write(e))
-				size += len(list[len(list)-1])
-			}
-			if size >= maxAnswer {
-				break
-			}
-		}
-		if len(es) == 0 || next > end || time.Since(began) > longestLook || r.Context().Err() != nil {
+		if found == 0 || next > end || time.Since(began) > longestLook || r.Context().Err() != nil {
 			break
 		}
 	}

@@ -166,12 +166,16 @@ func (c *choice) look(src Source, st timeline.Status) found {
 				numbers = append(numbers, int32(looked+1+i))
 			}
 		} else {
-			entries, err := src.Entries(looked+1, min(atOnce, total-looked))
-			for _, e := range entries {
-				if e.Matches(f) {
-					numbers, classes = append(numbers, int32(e.N)), append(classes, e.Class())
+			var entries []*timeline.Entry
+			var err error
+			inTurn(func() {
+				entries, err = src.Entries(looked+1, min(atOnce, total-looked))
+				for _, e := range entries {
+					if e.Matches(f) {
+						numbers, classes = append(numbers, int32(e.N)), append(classes, e.Class())
+					}
 				}
-			}
+			})
 			passed = len(entries)
 			if err != nil {
 				passed++ // it is shown by nobody

@@ -20,7 +20,9 @@ const (
 	maxWindow    = 500                   // rows in one answer
 	maxShown     = 256 << 10             // bytes of a frame that the page gets
 	maxRequest   = 32 << 10              // bytes of a request: a note, with all of its letters escaped
-	pace         = 50 * time.Millisecond // between two status messages
+	pace         = 50 * time.Millisecond // between two status messages,
+	slowPace     = 8 * pace              // and when there are more entries than anybody can read:
+	readable     = 40                    // in one pace
 	patience     = 30 * time.Second      // with a viewer that does not answer a ping
 	writeTimeout = 10 * time.Second
 	beat         = 5 * time.Second // between two signs of life to the page
@@ -59,6 +61,10 @@ var operations = map[string]func(*page, request) any{
 	"clear":   (*page).clear,
 	"beat":    (*page).beat,
 }
+
+// patient are the operations that wait for something else than the processor.
+// The others are short, see inTurn.
+var patient = map[string]bool{"keep": true, "note": true}
 
 // status tells the page how far the timeline is. It is pushed, the rest is
 // pulled: a page that lost its connection asks for the numbers that it lacks.
@@ -168,6 +174,7 @@ func (p *page) send(v any) error {
 
 // push tells the page how far the timeline is, and what of it matches.
 func (p *page) push(ctx context.Context) {
+	before := p.source.Status().Len
 	for ctx.Err() == nil {
 		st := p.source.Status()
 		found := p.chosen.look(p.source, st)
@@ -177,7 +184,12 @@ func (p *page) push(ctx context.Context) {
 		if found.more {
 			continue
 		}
-		wait := time.NewTimer(pace)
+		rest := pace
+		if st.Len-before > readable {
+			rest = slowPace
+		}
+		before = st.Len
+		wait := time.NewTimer(rest)
 		select {
 		case <-wait.C:
 		case <-ctx.Done():
@@ -229,7 +241,13 @@ func (p *page) answer() {
 		if do == nil {
 			continue
 		}
-		if p.send(do(p, q)) != nil {
+		var v any
+		if patient[q.Op] {
+			v = do(p, q)
+		} else {
+			inTurn(func() { v = do(p, q) })
+		}
+		if p.send(v) != nil {
 			return
 		}
 	}
