@@ -46,7 +46,7 @@ func (f *filer) open(ctx context.Context, dir string, names []string) (*web.Open
 	for _, name := range slices.Sorted(slices.Values(names)) {
 		path := filepath.Join(dir, name)
 		switch {
-		case foreign.IsRecording(path):
+		case isRecording(path):
 			recordings = append(recordings, path)
 		case isKeyLog(path):
 			keys = path
@@ -94,6 +94,21 @@ func (f *filer) open(ctx context.Context, dir string, names []string) (*web.Open
 		return nil, usagef("record something first", "%s has no entries", filepath.Base(path))
 	}
 	return &web.Opened{Source: index, Path: path, Said: said, Close: end}, nil
+}
+
+// isRecording reports whether a file is a recording, also one of a compressed set.
+func isRecording(path string) bool {
+	if foreign.IsRecording(path) {
+		return true
+	}
+	if !strings.HasSuffix(path, ".zst") {
+		return false
+	}
+	r, err := record.Open(path)
+	if err == nil {
+		r.Close()
+	}
+	return err == nil
 }
 
 // imported makes a recording of what other programs wrote.
