@@ -1,10 +1,3 @@
-// Package web serves a timeline to the browser: a list of entries that is live
-// while the recording grows, and the details of one of them.
-//
-// It is a window into secrets, so it is shut to everybody else: the URL has a
-// random token that becomes a cookie, Host and Origin are checked against
-// rebound names and foreign pages, and text of the traffic reaches the page
-// only as JSON strings, which it shows as text nodes.
 package web
 
 import (
