@@ -2,12 +2,14 @@ package web
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"io"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -310,10 +312,39 @@ func TestRefusesForgedRequests(t *testing.T) {
 
 // Who sends his request, or takes his answer, too slowly is cut off.
 func TestSlowRequests(t *testing.T) {
-	_, s, url := show(t)
-	s.hurry = 200 * time.Millisecond
-	c := call(url)
-	addr := strings.Trim(strings.TrimPrefix(c.base, "http://"), "/")
+	log, err := record.CreateTemp(record.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	x, err := timeline.NewIndex(log.Reader())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{Source: x, hurry: 200 * time.Millisecond}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() { s.Serve(ctx, ln) })
+	addr := ln.Addr().String()
+	c := call(s.URL(ln.Addr()))
+
+	slow, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	io.WriteString(slow, "GET / HTTP/1.1\r\nHost: ")
+	slow.SetReadDeadline(time.Now().Add(20 * time.Second))
+	if b, err := io.ReadAll(slow); err != nil {
+		t.Errorf("half of a header: %v %s", err, b)
+	}
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)

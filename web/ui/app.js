@@ -100,12 +100,15 @@ live.on("cleared", (m) => {
   const before = behind;
   behind = m.behind;
   address.set("behind", behind || "");
+  $("unclear").hidden = !behind;
   if (behind > before) notice("Cleared; the recording keeps all.", { actions: [["Undo", () => clear(before)]] });
 });
-$("clear").onclick = () => {
-  $("menu").hidePopover();
-  clear(-1);
-};
+for (const [id, n] of [["clear", -1], ["unclear", 0]]) {
+  $(id).onclick = () => {
+    $("menu").hidePopover();
+    clear(n);
+  };
+}
 
 $("keep").onclick = () => {
   if (live.ask({ op: "keep" })) {
@@ -154,7 +157,8 @@ live.on("status", (m) => {
   $("counts").textContent = `${many(m.conns, "connection", "connections")}, ${part}`;
   document.body.classList.toggle("several", m.conns > 1);
   $("empty").hidden = m.len > 0;
-  if (expression && m.total) $("empty").textContent = "Nothing matches the filter.";
+  if (behind) $("empty").textContent = "The list is cleared. What comes now is shown.";
+  else if (expression && m.total) $("empty").textContent = "Nothing matches the filter.";
   else if (m.done && !m.len) $("empty").textContent = "The recording has no entries.";
   $("trouble").hidden = !m.trouble?.length;
   $("trouble").textContent = (m.trouble || []).join("\n");
