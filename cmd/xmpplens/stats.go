@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -31,27 +32,21 @@ func (statsCmd) Examples() string {
 
 // statistics are what stats prints of a connection, or of all.
 type statistics struct {
-	Conn       int                  `json:"conn,omitempty"`
-	JID        string               `json:"jid,omitempty"`
-	Seconds    float64              `json:"seconds"`
-	Bytes      map[string]int64     `json:"bytes"`    // by direction
-	Entries    map[string]int       `json:"entries"`  // by direction
-	Kinds      map[string]*amount   `json:"kinds"`    // by kind
-	Payloads   map[string]*amount   `json:"payloads"` // by XEP, or namespace where there is none
-	Latency    map[string]*quantile `json:"latency"`  // seconds, by payload of the request
-	Phases     []phaseTime          `json:"phases,omitempty"`
-	Keepalives int                  `json:"keepalives"`
-	Findings   map[string]int       `json:"findings"` // by severity
-	Traffic    []int64              `json:"traffic"`  // bytes, in equal parts of the time
+	Conn       int                         `json:"conn,omitempty"`
+	JID        string                      `json:"jid,omitempty"`
+	Seconds    float64                     `json:"seconds"`
+	Bytes      map[string]int64            `json:"bytes"`    // by direction
+	Entries    map[string]int              `json:"entries"`  // by direction
+	Kinds      map[string]*timeline.Amount `json:"kinds"`    // by kind
+	Payloads   map[string]*timeline.Amount `json:"payloads"` // by XEP, or namespace where there is none
+	Latency    map[string]*quantile        `json:"latency"`  // seconds, by payload of the request
+	Phases     []phaseTime                 `json:"phases,omitempty"`
+	Keepalives int                         `json:"keepalives"`
+	Findings   map[string]int              `json:"findings"` // by severity
+	Traffic    []int64                     `json:"traffic"`  // bytes, in equal parts of the time
 
-	first, last time.Duration
-	samples     map[string][]time.Duration
-	moments     []moment
-}
-
-type amount struct {
-	Count int   `json:"count"`
-	Bytes int64 `json:"bytes"`
+	sums    timeline.Sums
+	moments []moment
 }
 
 type quantile struct {
@@ -77,22 +72,16 @@ type moment struct {
 }
 
 const (
-	maxSamples = 100_000 // latencies that are kept for each payload
 	maxMoments = 20_000
 	sparks     = 60 // parts of the time
 )
-
-func newStatistics() *statistics {
-	return &statistics{Bytes: make(map[string]int64), Entries: make(map[string]int), Kinds: make(map[string]*amount), Payloads: make(map[string]*amount),
-		Latency: make(map[string]*quantile), Findings: make(map[string]int), samples: make(map[string][]time.Duration), first: -1}
-}
 
 func (c *statsCmd) Run(s *streams) error {
 	chosen, err := filter.Compile(c.Filter)
 	if err != nil {
 		return &usageError{err, hintOf(err)}
 	}
-	total := newStatistics()
+	total := new(statistics)
 	conns := make(map[int]*statistics)
 	trips := make(map[int]map[string]int)
 	lastDir := make(map[int]record.Dir)
@@ -112,8 +101,7 @@ func (c *statsCmd) Run(s *streams) error {
 		total.add(e)
 		if e.Conn > 0 {
 			if conns[e.Conn] == nil {
-				conns[e.Conn] = newStatistics()
-				conns[e.Conn].Conn = e.Conn
+				conns[e.Conn] = &statistics{Conn: e.Conn}
 			}
 			conns[e.Conn].add(e)
 		}
@@ -131,7 +119,7 @@ func (c *statsCmd) Run(s *streams) error {
 			for _, p := range k.Phases {
 				end := p.End
 				if end == 0 {
-					end = st.last
+					end = st.sums.Last
 				}
 				if p.Phase != track.PhaseClosed {
 					st.Phases = append(st.Phases, phaseTime{p.Phase, (end - p.Start).Seconds(), trips[id][p.Phase], p.Detail})
@@ -163,56 +151,11 @@ func (c *statsCmd) Run(s *streams) error {
 }
 
 func (st *statistics) add(e *timeline.Entry) {
-	if st.first < 0 {
-		st.first = e.T
-	}
-	st.last = max(st.last, e.T)
-	for _, f := range e.Facts.Findings {
-		st.Findings[f.Severity]++
-	}
+	st.sums.Add(e)
 	if e.Dir == "" {
 		return
 	}
 	n := int64(len(e.Frame.Raw))
-	st.Bytes[string(e.Dir)] += n
-	st.Entries[string(e.Dir)]++
-	if e.Kind == "whitespace" {
-		st.Keepalives++
-	}
-	count := func(m map[string]*amount, key string) {
-		a := m[key]
-		if a == nil {
-			if len(m) >= 10_000 {
-				return
-			}
-			a = &amount{}
-			m[key] = a
-		}
-		a.Count++
-		a.Bytes += n
-	}
-	count(st.Kinds, e.Kind)
-	what := ""
-	for i, p := range e.Stanza.Payloads {
-		key := p.XEP
-		if key == "" || strings.HasPrefix(key, "RFC") {
-			key = p.NS
-		}
-		if i == 0 {
-			what = key
-		}
-		if p.NS != e.Stanza.NS {
-			count(st.Payloads, key)
-		}
-	}
-	if e.Facts.HasLatency {
-		if what == "" {
-			what = "empty answers"
-		}
-		if l := st.samples[what]; len(l) < maxSamples && len(st.samples) < 1000 {
-			st.samples[what] = append(l, e.Facts.Latency)
-		}
-	}
 	if k := len(st.moments); k > 0 && e.T-st.moments[k-1].at < 10*time.Millisecond {
 		st.moments[k-1].bytes += n
 		return
@@ -225,19 +168,52 @@ func (st *statistics) add(e *timeline.Entry) {
 	}
 }
 
+// finish puts the sums into the words of the output.
 func (st *statistics) finish() {
-	st.first = max(st.first, 0)
-	st.Seconds = (st.last - st.first).Seconds()
-	for key, l := range st.samples {
-		slices.Sort(l)
-		at := func(q float64) float64 { return l[min(len(l)-1, int(q*float64(len(l))))].Seconds() }
-		st.Latency[key] = &quantile{len(l), at(0.5), at(0.9), at(0.99), l[len(l)-1].Seconds()}
+	sums := &st.sums
+	st.Seconds = (sums.Last - sums.First).Seconds()
+	st.Bytes, st.Entries, st.Findings = make(map[string]int64), make(map[string]int), make(map[string]int)
+	for i, d := range []string{"CS", "SC"} {
+		if sums.Entries[i] > 0 {
+			st.Bytes[d], st.Entries[d] = sums.Bytes[i], sums.Entries[i]
+		}
+	}
+	for i, severity := range []string{track.Note, track.Warning, track.Error} {
+		if sums.Findings[i] > 0 {
+			st.Findings[severity] = sums.Findings[i]
+		}
+	}
+	st.Kinds, st.Payloads = make(map[string]*timeline.Amount), make(map[string]*timeline.Amount)
+	maps.Copy(st.Kinds, sums.Kinds)
+	if k := st.Kinds["whitespace"]; k != nil {
+		st.Keepalives = k.Count
+	}
+	for ns, a := range sums.Payloads {
+		name := timeline.Spec(ns)
+		if st.Payloads[name] == nil {
+			st.Payloads[name] = new(timeline.Amount)
+		}
+		st.Payloads[name].Count += a.Count
+		st.Payloads[name].Bytes += a.Bytes
+	}
+	took := make(map[string]*timeline.Histogram)
+	for ns, l := range sums.Latencies {
+		name := cmp.Or(timeline.Spec(ns), "no payload")
+		if took[name] == nil {
+			took[name] = new(timeline.Histogram)
+		}
+		took[name].Plus(&l.Histogram)
+	}
+	st.Latency = make(map[string]*quantile)
+	for name, h := range took {
+		at := func(q float64) float64 { return h.Quantile(q).Seconds() }
+		st.Latency[name] = &quantile{h.Count, at(0.5), at(0.9), at(0.99), h.Max.Seconds()}
 	}
 	st.Traffic = make([]int64, sparks)
 	for _, m := range st.moments {
 		i := 0
 		if st.Seconds > 0 {
-			i = min(sparks-1, int((m.at-st.first).Seconds()/st.Seconds*sparks))
+			i = min(sparks-1, int((m.at-sums.First).Seconds()/st.Seconds*sparks))
 		}
 		st.Traffic[i] += m.bytes
 	}
@@ -271,7 +247,7 @@ func (st *statistics) print(w io.Writer, title string) {
 	fmt.Fprintln(w)
 }
 
-func (st *statistics) table(w io.Writer, name string, m map[string]*amount) {
+func (st *statistics) table(w io.Writer, name string, m map[string]*timeline.Amount) {
 	if len(m) == 0 {
 		return
 	}

@@ -34,7 +34,8 @@ import (
 type Subject struct {
 	N       int
 	Conn    int
-	Dir     string // CS, SC, "" for what is not from a stream
+	T       time.Duration // since the beginning of the recording
+	Dir     string        // CS, SC, "" for what is not from a stream
 	Frame   decode.Frame
 	Stanza  *stanza.Stanza
 	Facts   *track.Facts

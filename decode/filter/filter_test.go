@@ -26,7 +26,7 @@ func TestMatch(t *testing.T) {
 	chat := subject(`<message type='chat' id='m1' from='juliet@capulet.example/balcony' to='romeo@montague.example'><body>Wherefore art thou &lt;Romeo&gt;?</body><active xmlns='http://jabber.org/protocol/chatstates'/></message>`)
 	roster := subject(`<iq type='result' id='r1'><query xmlns='jabber:iq:roster'><item jid='a@b'/><item jid='c@d'/></query></iq>`)
 	roster.Facts = &track.Facts{Latency: 250 * time.Millisecond, HasLatency: true, Findings: []track.Finding{{Severity: track.Warning, Code: "iq-wrong-jid"}}}
-	roster.Dir = "SC"
+	roster.Dir, roster.T = "SC", 90*time.Second
 	muc := subject(`<presence to='room@rooms.e/x'><x xmlns='http://jabber.org/protocol/muc'/></presence>`)
 	bad := subject(`<iq type='error' id='e'><error type='auth'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>`)
 	ack := subject(`<a xmlns='urn:xmpp:sm:3' h='5'/>`)
@@ -53,6 +53,9 @@ func TestMatch(t *testing.T) {
 		{"slow>200ms", "roster"},
 		{"slow > 1s", ""},
 		{"latency >= 0.25", "roster"},
+		{"t > 10s and t < 2m", "roster"},
+		{"t >= 1.5m and t <= 90s", "roster"},
+		{"iq and t<100ms", "bad"},
 		{`type == "chat"`, "chat"},
 		{`from.bare == "juliet@capulet.example"`, "chat"},
 		{`to.domain == "rooms.e"`, "muc"},

@@ -47,6 +47,7 @@ var strs = map[string]func(*Subject) string{
 var nums = map[string]func(*Subject) float64{
 	"n":       func(s *Subject) float64 { return float64(s.N) },
 	"conn":    func(s *Subject) float64 { return float64(s.Conn) },
+	"t":       func(s *Subject) float64 { return s.T.Seconds() },
 	"size":    func(s *Subject) float64 { return float64(len(s.Frame.Raw)) },
 	"latency": latency,
 	"slow":    latency,
@@ -160,7 +161,7 @@ var help = map[string]string{
 	"to.bare": "receiver without resource", "to.local": "local part of the receiver", "to.domain": "domain of the receiver", "to.resource": "resource of the receiver",
 	"ns": "namespace of the element", "lang": "xml:lang", "kind": "message, presence, iq, nonza, header, …", "summary": "the line in words", "dir": "CS or SC", "phase": "tcp, stream, tls, sasl, dialback, bind, online, closing",
 	"outcome": "passed, edited, dropped, injected", "body": "text of a message", "error": "condition of an error",
-	"n": "number of the entry", "conn": "number of the connection", "size": "bytes", "latency": "of an iq answer: slow > 200ms", "slow": "the same as latency",
+	"n": "number of the entry", "conn": "number of the connection", "t": "time since the beginning: t > 10s and t < 1m", "size": "bytes", "latency": "of an iq answer: slow > 200ms", "slow": "the same as latency",
 	"message": "messages", "presence": "presence", "iq": "iq stanzas", "stanzas": "messages, presence and iq", "nonzas": "other elements", "errors": "errors of every kind", "findings": "entries with findings",
 	"keepalive": "white space keepalives and BOSH polls", "bosh": "BOSH wrappers", "edited": "what the proxy changed", "injected": "what was injected",
 	"muc": "rooms", "roster": "the roster", "sm": "stream management", "s2s": "between servers", "dialback": "dialback between servers", "sasl": "logins", "disco": "service discovery", "pubsub": "publish-subscribe", "mam": "archives", "carbons": "carbons",

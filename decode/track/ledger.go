@@ -14,6 +14,7 @@ import (
 type ledger struct {
 	open  [2]map[string]*request // by the direction of the request, by id
 	ended [2]twoGenerations      // answered requests: entry numbers
+	asked string                 // namespace of the request that was answered last
 }
 
 type request struct {
@@ -70,6 +71,7 @@ func (l *ledger) iq(c *Conn, in Frame, f *Facts) {
 		delete(l.open[d], s.ID)
 		l.ended[d].put(s.ID, r.n)
 		f.relate(Answers, r.n)
+		l.asked = r.ns
 		f.Latency, f.HasLatency = in.At-r.at, true
 		if s.Type == "result" && len(s.Payloads) > 0 && r.ns != "" && s.Payloads[0].NS != r.ns && !related(r.ns, s.Payloads[0].NS) {
 			f.find(Warning, "iq-other-payload", fmt.Sprintf("the result carries %s, asked was %s (entry %d)", s.Payloads[0].NS, r.ns, r.n), "RFC 6120 §8.2.3")

@@ -22,9 +22,9 @@ func timely(t testing.TB, x *Index, all []*Entry, known int) {
 		one := Bin{About: 1}
 		switch e.Dir {
 		case record.CS:
-			one = Bin{CS: 1}
+			one = Bin{CS: 1, CSBytes: int64(len(e.Frame.Raw))}
 		case record.SC:
-			one = Bin{SC: 1}
+			one = Bin{SC: 1, SCBytes: int64(len(e.Frame.Raw))}
 		}
 		if level := e.Row().Level; i < known && level == track.Error {
 			one.Errors++
@@ -67,12 +67,12 @@ func TestDensityOfAnyLength(t *testing.T) {
 	n := 0
 	for _, at := range []time.Duration{0, time.Millisecond, time.Second, time.Hour, time.Minute, 24 * time.Hour, 300 * 24 * time.Hour} {
 		n++
-		c.add(n, at, record.CS, at == time.Minute)
+		c.add(n, at, record.CS, 7, at == time.Minute)
 		sum := Bin{}
 		for _, b := range c.bins {
 			sum.plus(b)
 		}
-		if sum.CS != uint32(n) || len(c.bins) > maxBins || at > time.Second && len(c.bins) < maxBins/2 {
+		if sum.CS != uint32(n) || sum.CSBytes != int64(7*n) || len(c.bins) > maxBins || at > time.Second && len(c.bins) < maxBins/2 {
 			t.Fatalf("%v: %d entries in %d bins", at, sum.CS, len(c.bins))
 		}
 	}

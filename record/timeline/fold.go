@@ -382,6 +382,7 @@ func (f *Folder) out(e *Entry, emit func(*Entry)) {
 		d = track.SC
 	}
 	e.Facts = f.track.Frame(track.Frame{Conn: e.Conn, Dir: d, N: e.N, At: e.T, Frame: e.Frame, Stanza: &e.Stanza, Injected: e.Injected, Edited: e.Edited, Judged: e.Verdict != "", Sent: e.Sent, Why: e.Why})
+	e.Track = f.track.Conn(e.Conn)
 	emit(e)
 }
 
@@ -483,6 +484,7 @@ func (f *Folder) about(ev record.Event, pos int64, emit func(*Entry)) {
 			e.Facts.Related = []track.Relation{{Kind: track.NoteOn, N: on}}
 		}
 	}
+	e.Track = f.track.Conn(ev.C)
 	emit(&e)
 }
 

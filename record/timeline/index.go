@@ -39,9 +39,11 @@ type Index struct {
 	recent   [64][]byte // the headers last seen, as the Folder has them
 	odd      map[int]*oddity
 	found    findings
-	conns    int  // connections
-	opened   int  // of them, those among the known entries
-	surveyed bool // the survey is over
+	sums     Sums  // of the known entries
+	each     conns // the same of each connection
+	conns    int   // connections
+	opened   int   // of them, those among the known entries
+	surveyed bool  // the survey is over
 	done     bool
 	trouble  []string
 	changed  chan struct{} // closed at the next change, when somebody waits
@@ -191,7 +193,7 @@ func (x *Index) add(e *Entry) {
 	p := x.place(e)
 	p.header = x.header(e.header)
 	x.list.add(&p)
-	x.clock.add(x.list.n, e.T, e.Dir, e.Kind == record.EventNote && e.By == record.ByUser)
+	x.clock.add(x.list.n, e.T, e.Dir, p.size, e.Kind == record.EventNote && e.By == record.ByUser)
 	if e.Kind == record.EventOpen {
 		x.conns++
 	}
@@ -249,6 +251,8 @@ func (x *Index) fact(e *Entry) {
 	g := x.list.blocks[(x.known-1)/perBlock]
 	g.facts = x.found.append(g.facts, x.known, &e.Facts)
 	x.clock.fact(e)
+	x.sums.Add(e)
+	x.each.add(e)
 	if x.known%perBlock == 0 {
 		g.facts = exactly(g.facts)
 	}

@@ -38,7 +38,7 @@ func fold(t testing.TB, path string) []*Entry {
 // bare is an entry without what only its maker needs, and the facts on demand.
 func bare(e *Entry, facts bool) Entry {
 	c := *e
-	c.pos, c.skip, c.pieces, c.header, c.Later = 0, 0, nil, nil, nil
+	c.pos, c.skip, c.pieces, c.header, c.Later, c.Track = 0, 0, nil, nil, nil, nil
 	for _, b := range []*[]byte{&c.Frame.Raw, &c.Frame.Prefix, &c.Frame.Name, &c.Frame.NS, &c.Sent, &c.Event.Data} {
 		*b = append([]byte{}, *b...)
 	}

@@ -67,6 +67,10 @@ type Entry struct {
 
 	Event record.Event // of an entry that is not from a stream
 
+	// Track is what is known of the connection; nil where there is none, and
+	// in what an Index hands out.
+	Track *track.Conn
+
 	// Where the entry is in the recording: the event at pos, behind skip of
 	// its bytes; of what was injected, the frame number skip.
 	pos, skip int64
@@ -105,7 +109,7 @@ func (e *Entry) Way() record.Dir {
 
 // Matches reports whether a filter chooses the entry.
 func (e *Entry) Matches(f *filter.Filter) bool {
-	return f.Match(&filter.Subject{N: e.N, Conn: e.Conn, Dir: string(e.Way()), Frame: e.Frame, Stanza: &e.Stanza, Facts: &e.Facts, Outcome: e.Outcome()})
+	return f.Match(&filter.Subject{N: e.N, Conn: e.Conn, T: e.T, Dir: string(e.Way()), Frame: e.Frame, Stanza: &e.Stanza, Facts: &e.Facts, Outcome: e.Outcome()})
 }
 
 // Quiet reports whether the entry matters only to those who look for it.
