@@ -223,7 +223,7 @@ func (m *management) count(in Frame, f *Facts) {
 		return
 	}
 	s := &m.sides[in.Dir]
-	q := queued{in.N, maphash.Bytes(seed, in.Frame.Raw)}
+	q := queued{in.N, fingerprint(in)}
 	for i, a := range s.again {
 		if a.hash == q.hash {
 			f.relate(Resends, a.n)
@@ -246,6 +246,24 @@ func (m *management) count(in Frame, f *Facts) {
 		}
 	}
 	s.push(q)
+}
+
+// fingerprint knows a stanza again that is sent once more: clients add when they sent
+// it first (XEP-0203), as the last child.
+func fingerprint(in Frame) uint64 {
+	raw := in.Frame.Raw
+	if root := in.Stanza.Root(); root != nil {
+		if k := len(root.Children); k > 0 {
+			if d := root.Children[k-1]; d.Name == "delay" && d.NS == "urn:xmpp:delay" && d.End <= len(raw) {
+				var h maphash.Hash
+				h.SetSeed(seed)
+				h.Write(raw[:d.Start])
+				h.Write(raw[d.End:])
+				return h.Sum64()
+			}
+		}
+	}
+	return maphash.Bytes(seed, raw)
 }
 
 func (s *side) push(q queued) {

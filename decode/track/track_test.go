@@ -369,6 +369,13 @@ func TestLostAndDoubled(t *testing.T) {
 	if s := start().play("2 CS <message id='1'/>", "2 CS <message id='2'/>"); slices.Contains(s.codes(1), "sm-doubled") || slices.Contains(s.codes(1), "sm-lost") {
 		t.Errorf("all as it should be: %v", s.codes(1))
 	}
+	// @xmpp/client says when it sent a message first.
+	s := login().play("CS <enable "+sm+" resume='true'/>", "SC <enabled "+sm+" id='s1' resume='true'/>", "CS <message id='1'><body>one</body></message>", "close",
+		"2 open", "2 CS "+open, "2 SC "+answer, "2 CS <resume "+sm+" previd='s1' h='0'/>", "2 SC <resumed "+sm+" previd='s1' h='0'/>",
+		"2 CS <message id='1'><body>one</body><delay xmlns='urn:xmpp:delay' from='juliet@capulet.example' stamp='2026-11-25T22:53:52Z'/></message>", "2 close")
+	if slices.Contains(s.codes(1), "sm-lost") {
+		t.Errorf("with the time when it was sent first: %v", s.codes(1))
+	}
 }
 
 func TestCorrelation(t *testing.T) {
