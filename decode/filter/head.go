@@ -1,6 +1,12 @@
 package filter
 
-import "github.com/expr-lang/expr/ast"
+import (
+	"strings"
+
+	"github.com/expr-lang/expr/ast"
+
+	"github.com/xmpplens/xmpplens/decode/stanza"
+)
 
 // Who looks at every frame while it passes wants to know soon that a filter does
 // not choose it. This file makes, of an expression, one that looks at the start
@@ -77,3 +83,25 @@ func (f *Filter) May(s *Subject) bool { return f.head == nil || f.head(s) }
 
 // Uses reports whether a name of the language is in the expression.
 func (f *Filter) Uses(name string) bool { return f.names[name] }
+
+// HeadFields are the attributes of the start tag that May looks at.
+func (f *Filter) HeadFields() (out stanza.Fields) {
+	for name := range f.names {
+		base, _, _ := strings.Cut(name, ".")
+		switch base {
+		case "type":
+			out |= stanza.FieldType
+		case "id":
+			out |= stanza.FieldID
+		case "from":
+			out |= stanza.FieldFrom
+		case "to":
+			out |= stanza.FieldTo
+		case "lang":
+			out |= stanza.FieldLang
+		case "jid":
+			out |= stanza.FieldFrom | stanza.FieldTo
+		}
+	}
+	return out
+}

@@ -29,7 +29,7 @@ func TestMay(t *testing.T) {
 			s := subject(xml)
 			s.Facts = new(track.Facts)
 			want := f.Match(s)
-			head := stanza.Head(s.Frame)
+			head := stanza.HeadOf(s.Frame, f.HeadFields())
 			quick := *s
 			quick.Stanza, quick.Facts = &head, nil
 			if got := f.May(&quick); want && !got || sure && got != want {

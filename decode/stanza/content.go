@@ -50,9 +50,25 @@ func (n *Node) Empty(raw []byte) bool {
 	return n.InnerEnd >= n.End && n.End-n.Start >= 2 && bytes.HasSuffix(raw[n.Start:n.End], []byte("/>"))
 }
 
+// Fields are what HeadOf reads of a start tag.
+type Fields uint8
+
+// The attributes that a Stanza has fields for.
+const (
+	FieldType Fields = 1 << iota
+	FieldID
+	FieldFrom
+	FieldTo
+	FieldLang
+	AllFields = FieldType | FieldID | FieldFrom | FieldTo | FieldLang
+)
+
 // Head reads no more of a frame than its start tag: Kind, Name, NS, Type, ID,
 // From, To and Lang are as Parse has them, the rest is empty.
-func Head(f decode.Frame) Stanza {
+func Head(f decode.Frame) Stanza { return HeadOf(f, AllFields) }
+
+// HeadOf is Head with only those of the attributes that are asked for.
+func HeadOf(f decode.Frame, want Fields) Stanza {
 	s := Stanza{Kind: kindOf(f), Name: word(f.Name), NS: word(f.NS)}
 	switch {
 	case f.Kind == decode.Header && s.Kind == "header":
@@ -60,14 +76,14 @@ func Head(f decode.Frame) Stanza {
 		s.From, s.To, s.ID, s.Lang = h.Attr("from"), h.Attr("to"), h.Attr("id"), h.Attr("xml:lang")
 	case f.Kind == decode.Header:
 		return Parse(f)
-	case f.Kind == decode.Element && f.Part <= decode.First:
-		s.attributes(f.Raw)
+	case f.Kind == decode.Element && f.Part <= decode.First && want != 0:
+		s.attributes(f.Raw, want)
 	}
 	return s
 }
 
 // attributes reads those of the start tag that raw begins with.
-func (s *Stanza) attributes(raw []byte) {
+func (s *Stanza) attributes(raw []byte, want Fields) {
 	var name []byte
 	opened := false
 	for p := range pieces(raw) {
@@ -77,19 +93,8 @@ func (s *Stanza) attributes(raw []byte) {
 		case pAttr:
 			name = raw[p.start:p.end]
 		case pValue:
-			var to *string
-			switch string(name) {
-			case "type":
-				to = &s.Type
-			case "id":
-				to = &s.ID
-			case "from":
-				to = &s.From
-			case "to":
-				to = &s.To
-			case "xml:lang":
-				to = &s.Lang
-			default:
+			to, field := s.field(name)
+			if want&field == 0 {
 				continue
 			}
 			if v := raw[p.start:p.end]; *to == "" && len(v) > 1 && v[len(v)-1] == v[0] {
@@ -101,6 +106,23 @@ func (s *Stanza) attributes(raw []byte) {
 			}
 		}
 	}
+}
+
+// field is where an attribute goes.
+func (s *Stanza) field(name []byte) (*string, Fields) {
+	switch string(name) {
+	case "type":
+		return &s.Type, FieldType
+	case "id":
+		return &s.ID, FieldID
+	case "from":
+		return &s.From, FieldFrom
+	case "to":
+		return &s.To, FieldTo
+	case "xml:lang":
+		return &s.Lang, FieldLang
+	}
+	return nil, 0
 }
 
 // Escape makes text safe as character data and in attribute values with either
