@@ -54,7 +54,8 @@
 // with the recording, or when the asker goes.
 //
 // POST /api/save makes a file of the recording as it is now: names, texts and
-// secrets are replaced unless exact is true. Its answer are lines, {pass, bytes}
+// secrets are replaced unless exact is true; page makes one HTML page of what
+// filter chooses instead, with secrets masked. Its answer are lines, {pass, bytes}
 // while it goes on, then {url, name, size} of what can be had with GET for ten
 // minutes, or {error, hint}. Nothing is held in memory.
 //

@@ -28,8 +28,9 @@ type saving struct {
 // comes meanwhile are lines that tell how far it is; redacting reads three times.
 func (s *Server) save(w http.ResponseWriter, r *http.Request) {
 	var want struct {
-		Rec   string
-		Exact bool
+		Rec         string
+		Exact, Page bool
+		Filter      string
 	}
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&want); err != nil {
 		fail(w, r, http.StatusBadRequest, &refusal{0, "The request is no JSON: " + err.Error(), `send {"exact":false}`})
@@ -45,6 +46,11 @@ func (s *Server) save(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer done()
+	form := Form{Exact: want.Exact, Page: want.Page, Title: of.title, Secrets: s.Secrets}
+	if form.Filter, err = compiled(want.Filter); err != nil {
+		fail(w, r, statusOf(err, http.StatusBadRequest), err)
+		return
+	}
 	dir, err := s.shelf.room()
 	if err != nil {
 		fail(w, r, statusOf(err, http.StatusInternalServerError), err)
@@ -52,11 +58,11 @@ func (s *Server) save(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/jsonl")
 	lines := newLines(w)
-	name := savedName(of.title, of.Start(), want.Exact)
+	name := savedName(of.title, of.Start(), form)
 	file := filepath.Join(dir, name)
 	var mu sync.Mutex
 	last := time.Now()
-	err = s.Files.Save(r.Context(), of.path, file, Form{Exact: want.Exact}, func(pass int, bytes int64) {
+	err = s.Files.Save(r.Context(), of.path, file, form, func(pass int, bytes int64) {
 		mu.Lock()
 		defer mu.Unlock()
 		if now := time.Now(); now.Sub(last) > 200*time.Millisecond {
@@ -98,13 +104,13 @@ func (s *Server) saved(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer f.Close()
-	w.Header().Set("Content-Type", "application/jsonl")
+	w.Header().Set("Content-Type", "application/octet-stream") // to be kept, never to be shown here
 	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": x.title}))
 	http.ServeContent(moving{w, http.NewResponseController(w)}, r, x.title, time.Time{}, f)
 }
 
 // savedName names a file after what is in it and when that began.
-func savedName(title string, start time.Time, exact bool) string {
+func savedName(title string, start time.Time, form Form) string {
 	title = strings.TrimSuffix(strings.TrimSuffix(title, ".zst"), ".jsonl")
 	title = strings.Map(func(c rune) rune {
 		switch {
@@ -117,14 +123,14 @@ func savedName(title string, start time.Time, exact bool) string {
 	if title == "" {
 		title = "xmpplens"
 	}
-	if !exact { // the title may be a host's name
-		title = "xmpplens"
+	at := start.Format("-20060102-150405")
+	switch {
+	case form.Exact:
+		return title + at + ".jsonl"
+	case form.Page:
+		return title + at + ".html"
 	}
-	name := title + start.Format("-20060102-150405")
-	if !exact {
-		name += "-redacted"
-	}
-	return name + ".jsonl"
+	return "xmpplens" + at + "-redacted.jsonl" // the title may be a host's name
 }
 
 // moving lets an answer take as long as it moves.

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/xmpplens/xmpplens/decode/filter"
 )
 
 // A Filer makes recordings of files, and files of recordings. The recording with
@@ -26,9 +28,15 @@ type Filer interface {
 // Named is the path of a recording with the name that people know it by.
 type Named struct{ Path, Name string }
 
-// Form is how a recording is saved: Exact keeps every byte, and all secrets with
-// them; otherwise names, texts and secrets are replaced.
-type Form struct{ Exact bool }
+// Form is how a recording is saved. Exact keeps every byte, and all secrets with
+// them; Page makes one HTML page of what the filter chooses, with secrets masked
+// unless they are shown; otherwise names, texts and secrets are replaced.
+type Form struct {
+	Exact, Page bool
+	Filter      *filter.Filter // of Page; nil = everything
+	Title       string         // of Page
+	Secrets     bool
+}
 
 // Opened is a recording that came out of files.
 type Opened struct {

@@ -186,11 +186,38 @@ func (f *filer) save(ctx context.Context, of, to string, form web.Form, progress
 	if err != nil {
 		return err
 	}
-	_, err = redact.Run(ctx, src, to, redact.Options{Progress: progress})
+	if form.Page {
+		err = savePage(ctx, src, to, form, progress)
+	} else {
+		_, err = redact.Run(ctx, src, to, redact.Options{Progress: progress})
+	}
 	if src != f.path && src != of {
 		os.Remove(src)
 	}
 	return err
+}
+
+// savePage writes what a filter chooses of a recording as one HTML page.
+func savePage(ctx context.Context, src, to string, form web.Form, progress func(pass int, bytes int64)) error {
+	r, err := timeline.Open(src)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	f, err := private(to, false)
+	if err != nil {
+		return err
+	}
+	choice := export.Choice{Filter: form.Filter}
+	p, err := export.NewPage(f, export.Options{Header: r.Header(), Tool: version(), Title: form.Title, Secrets: form.Secrets, Choice: choice})
+	if err == nil {
+		err = export.Run(ctx, r, p, choice, export.Hooks{Progress: func(pos int64, _ int) {
+			if progress != nil {
+				progress(1, pos)
+			}
+		}})
+	}
+	return errors.Join(err, f.Close())
 }
 
 // still returns the path of a recording that does not grow: of one that does, a

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/xmpplens/xmpplens/decode/filter"
 	"github.com/xmpplens/xmpplens/record"
 	"github.com/xmpplens/xmpplens/record/timeline"
 	"github.com/xmpplens/xmpplens/web"
@@ -65,6 +66,17 @@ func TestFilerSaves(t *testing.T) {
 				t.Errorf("%s: left %v", f.name, left)
 			}
 		}
+	}
+	chosen, err := filter.Compile("message")
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(t.TempDir(), "x.html")
+	if err := (&filer{log: log}).Save(t.Context(), "", to, web.Form{Page: true, Filter: chosen, Title: "a <b>"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if b, _ := os.ReadFile(to); !bytes.Contains(b, []byte("coward")) || !bytes.Contains(b, []byte("<title>a &lt;b&gt;")) {
+		t.Errorf("%.300s", b)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

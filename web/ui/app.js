@@ -81,7 +81,7 @@ live.on("hello", (m) => {
   $("keep").hidden = !m.keep;
 });
 
-const files = new Files();
+const files = new Files(() => expression);
 comebacks(live);
 live.ups.push(() => {
   generation = 0; // the server knows nothing of the list before

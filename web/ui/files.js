@@ -7,13 +7,15 @@ import { $, node } from "./dom.js";
 import { notice } from "./notice.js";
 
 export class Files {
-  #rec = ""; #request = null; #compares = false; #deep = 0;
+  #filter; #rec = ""; #request = null; #compares = false; #deep = 0;
 
-  constructor() {
+  // filter() tells what the list is filtered by.
+  constructor(filter) {
+    this.#filter = filter;
     $("save").onclick = () => this.#ask();
     $("saveform").onsubmit = (e) => {
       e.preventDefault();
-      this.#save($("saveform").elements.exact.value === "1");
+      this.#save($("saveform").elements.form.value);
     };
     $("savecancel").onclick = () => $("saving").close();
     $("saving").addEventListener("close", () => this.#request?.abort());
@@ -126,12 +128,13 @@ export class Files {
   }
 
   // save has the file made, saying how far that is, and then downloads it.
-  async #save(exact) {
+  async #save(form) {
+    const step = form === "0" ? (m) => `Step ${m.pass} of 3: ` : () => "";
     const button = $("saveform").querySelector("[type=submit]");
     button.disabled = true;
     $("saved").textContent = "Saving…";
     try {
-      const r = await this.#post("api/save", { rec: this.#rec, exact });
+      const r = await this.#post("api/save", { rec: this.#rec, exact: form === "1", page: form === "2", filter: form === "2" ? this.#filter() : "" });
       if (!r.ok) throw await r.json();
       let rest = "";
       for await (const text of r.body.pipeThrough(new TextDecoderStream())) {
@@ -140,7 +143,7 @@ export class Files {
         for (const m of lines.map((l) => JSON.parse(l))) {
           if (m.error) throw m;
           if (m.url) this.#download(m);
-          else $("saved").textContent = exact ? `${bytes(m.bytes)} read` : `Step ${m.pass} of 3: ${bytes(m.bytes)} read`;
+          else $("saved").textContent = `${step(m)}${bytes(m.bytes)} read`;
         }
       }
     } catch (e) {
