@@ -4,7 +4,6 @@ import (
 	"compress/flate"
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"slices"
 	"sync"
@@ -12,13 +11,11 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"github.com/xmpplens/xmpplens/decode/track"
 	"github.com/xmpplens/xmpplens/record/timeline"
 )
 
 const (
 	maxWindow    = 500                   // rows in one answer
-	maxShown     = 256 << 10             // bytes of a frame that the page gets
 	maxRequest   = 32 << 10              // bytes of a request: a note, with all of its letters escaped
 	pace         = 50 * time.Millisecond // between two status messages,
 	slowPace     = 8 * pace              // and when there are more entries than anybody can read:
@@ -60,6 +57,8 @@ var operations = map[string]func(*page, request) any{
 	"place":   (*page).place,
 	"clear":   (*page).clear,
 	"beat":    (*page).beat,
+	"piece":   (*page).piece,
+	"copy":    (*page).copy,
 }
 
 // patient are the operations that wait for something else than the processor.
@@ -92,16 +91,6 @@ type rows struct {
 	From   int            `json:"from"`
 	Rows   []timeline.Row `json:"rows"`
 	Error  string         `json:"error,omitempty"`
-}
-
-// details are an entry in full.
-type details struct {
-	Op    string `json:"op"`
-	At    int    `json:"at"`
-	Known int    `json:"known"`
-	timeline.Details
-	Later []track.Relation `json:"later"` // what points here
-	Error string           `json:"error,omitempty"`
 }
 
 // upgrader checks no origin: the handler in front has done it.
@@ -270,44 +259,9 @@ func (p *page) rows(q request) any {
 	return out
 }
 
-// inverse says a relation from the other end.
-var inverse = map[string]string{
-	track.Answers: "answered by", track.Acks: "acknowledged by", track.Resends: "sent again as", track.Carbon: "carbon in", track.Archived: "in the archive as", track.Receipt: "receipt in",
-	track.Marks: "marked by", track.Corrects: "corrected by", track.Replies: "reply in", track.Reacts: "reaction in", track.Refuses: "refused by", track.Login: "goes on in", track.NoteOn: "note",
-}
-
-// entry answers with the details of the entry at a place, or with a number.
-func (p *page) entry(q request) any {
-	if q.N == 0 {
-		q.N = p.chosen.number(q.At)
-	}
-	d := p.server.entryOf(p.source, q.N)
-	d.At = q.At
-	return d
-}
-
 // filter makes the list that of Expr.
 func (p *page) filter(q request) any {
 	var want struct{ Expr string }
 	q.into(&want)
 	return p.chosen.set(want.Expr)
-}
-
-func (s *Server) entryOf(source Source, n int) details {
-	d := details{Op: "entry", Known: source.Status().Known, Later: []track.Relation{}}
-	entries, err := source.Entries(n, 1)
-	if err == nil && len(entries) == 0 {
-		err = errors.New("there is no such entry")
-	}
-	if err != nil {
-		d.Details = new(timeline.Entry).Details(timeline.DetailsOptions{})
-		d.Row.N, d.Fields, d.Error = n, [][2]string{}, err.Error()
-		return d
-	}
-	e := entries[0]
-	d.Details = e.Details(timeline.DetailsOptions{Start: source.Start(), Secrets: s.Secrets, Most: maxShown})
-	for _, r := range e.Later {
-		d.Later = append(d.Later, track.Relation{Kind: inverse[r.Kind], N: r.N})
-	}
-	return d
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/xmpplens/xmpplens/decode"
 	"github.com/xmpplens/xmpplens/decode/stanza"
@@ -95,7 +96,8 @@ var classNames = map[stanza.Class]string{
 type DetailsOptions struct {
 	Start   time.Time // of the recording
 	Secrets bool      // show them; they are masked otherwise
-	Most    int       // bytes of XML, as it is printed, that are wanted
+	Off     int       // bytes of XML, as it is printed, that are left out at its beginning
+	Most    int       // and those that are wanted from there on
 }
 
 // Details returns all that a screen shows of the entry but Later, which only an
@@ -134,6 +136,10 @@ func (e *Entry) Details(o DetailsOptions) Details {
 	return d
 }
 
+// Tokens prints what was received, from Off on, and tells how many bytes there are
+// behind what it prints.
+func (e *Entry) Tokens(o DetailsOptions) (out []Token, cut int) { return o.tokens(e.Frame) }
+
 // tokens prints a frame, cut where it is too long.
 func (o *DetailsOptions) tokens(f decode.Frame) (out []Token, cut int) {
 	out = []Token{}
@@ -141,10 +147,21 @@ func (o *DetailsOptions) tokens(f decode.Frame) (out []Token, cut int) {
 	if !o.Secrets {
 		spans = stanza.Secrets(f)
 	}
-	size := 0
+	skip, size := o.Off, 0
 	stanza.Pretty(f, stanza.PrettyOptions{Width: 88, Secrets: spans}, func(c stanza.Class, b []byte) {
+		over := min(skip, len(b))
+		for over > 0 && over < len(b) && !utf8.RuneStart(b[over]) {
+			over-- // Off is inside a letter
+		}
+		skip -= min(skip, len(b))
+		if b = b[over:]; len(b) == 0 {
+			return
+		}
 		if size += len(b); size > o.Most {
 			over := min(size-o.Most, len(b))
+			for over < len(b) && !utf8.RuneStart(b[len(b)-over]) {
+				over++
+			}
 			cut += over
 			if b = b[:len(b)-over]; len(b) == 0 {
 				return

@@ -35,11 +35,18 @@ const list = new List($("list"), {
 live.on("rows", (m) => m.filter === generation && list.add(m));
 views.add("list", "List", $("list"), { show: () => $("list").focus() });
 
-const details = new Details($("details"), () => {
-  list.unselect();
-  address.set("entry", "");
-  $("list").focus();
-}, open);
+const details = new Details($("details"), {
+  closed: () => {
+    list.unselect();
+    address.set("entry", "");
+    $("list").focus();
+  },
+  go: open,
+  ask: (request) => live.ask(request),
+});
+details.keys(keys);
+live.on("piece", (m) => details.piece(m));
+live.on("copy", (m) => details.copied(m));
 live.on("entry", (m) => {
   details.show(m);
   address.set("entry", m.row.n);
@@ -50,6 +57,9 @@ function open(n) {
   list.unselect();
   live.ask({ op: "entry", n });
 }
+address.on("entry", (n) => {
+  if (Number(n) && Number(n) !== details.shown) open(Number(n));
+});
 
 const player = new Player($("player"), {
   ask: (request) => live.ask(request),
