@@ -60,17 +60,18 @@ func constCall(n *ast.CallNode) (call, string, bool) {
 	return call{}, "", false
 }
 
-// check reads the constant arguments, so that a mistake in one is told at once.
-func check(n ast.Node) error {
-	var first error
+// check reads the constant arguments, so that a mistake in one is told at once,
+// with its column.
+func check(n ast.Node) (at int, first error) {
 	ast.Walk(&n, visit(func(n ast.Node) {
 		if c, ok := n.(*ast.CallNode); ok && first == nil {
-			if c, arg, ok := constCall(c); ok {
-				_, first = c.build(arg)
+			if of, arg, ok := constCall(c); ok {
+				_, first = of.build(arg)
+				at = c.Arguments[0].Location().From
 			}
 		}
 	}))
-	return first
+	return at, first
 }
 
 // asks reports whether a name of the expression is one of factual.

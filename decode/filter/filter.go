@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
@@ -85,29 +86,19 @@ func Compile(source string) (*Filter, error) {
 		f.match = func(*Subject) bool { return true }
 		return f, nil
 	}
-	if _, known := kindOf(text); !known && bareWord.MatchString(text) && !operator.MatchString(text) && !member.MatchString(text) {
+	if isText(text) {
 		f.match, _ = calls["text"].build(text)
 		return f, nil
 	}
-	// The unit is put into a number of the same length, so that positions
-	// in messages stay right.
-	expression := quoteless(source, func(s string) string {
-		return duration.ReplaceAllStringFunc(s, func(m string) string {
-			d, err := time.ParseDuration(m)
-			if err != nil {
-				return m
-			}
-			return fmt.Sprintf("(%g)", d.Seconds())
-		})
-	})
+	expression, column := units(source)
 	f.env = f.environment()
 	p, err := expr.Compile(expression, expr.Env(f.env), expr.AsBool(), expr.DisableBuiltin("type"), expr.Patch(&patcher{}))
 	if err != nil {
-		return nil, explain(source, expression, err)
+		return nil, explain(source, column, err)
 	}
 	f.facts, f.names = asks(p.Node()), namesIn(p.Node())
-	if err := check(p.Node()); err != nil {
-		return nil, &SyntaxError{Source: source, Msg: err.Error()}
+	if at, err := check(p.Node()); err != nil {
+		return nil, &SyntaxError{Source: source, Column: column(at), Msg: err.Error()}
 	}
 	f.head, _ = possible(p.Node())
 	if m, ok := compile(p.Node()); ok {
@@ -116,6 +107,34 @@ func Compile(source string) (*Filter, error) {
 	}
 	f.program = p
 	return f, nil
+}
+
+// units turns numbers with a unit of time into seconds. column tells where in
+// source a column of the expression is, both in characters.
+func units(source string) (expression string, column func(int) int) {
+	expression = quoteless(source, func(s string) string { return duration.ReplaceAllStringFunc(s, seconds) })
+	return expression, func(at int) int {
+		if expression == source {
+			return min(at, utf8.RuneCountInString(source))
+		}
+		// The longest beginning of source that does not come out behind there.
+		runes := []rune(source)
+		for n := range runes {
+			e := quoteless(string(runes[:n+1]), func(s string) string { return duration.ReplaceAllStringFunc(s, seconds) })
+			if utf8.RuneCountInString(e) > at {
+				return n
+			}
+		}
+		return len(runes)
+	}
+}
+
+func seconds(m string) string {
+	d, err := time.ParseDuration(m)
+	if err != nil {
+		return m
+	}
+	return fmt.Sprintf("(%g)", d.Seconds())
 }
 
 // quoteless applies change to what is outside quotes.
@@ -243,13 +262,10 @@ func search(n ast.Node) ast.Node {
 var unknown = regexp.MustCompile(`unknown name (\S+)`)
 
 // explain puts an error of expr into our words.
-func explain(source, expression string, err error) error {
+func explain(source string, column func(int) int, err error) error {
 	e := &SyntaxError{Source: source, Msg: err.Error()}
 	if fe := (*file.Error)(nil); errors.As(err, &fe) {
-		e.Msg, e.Column = fe.Message, min(fe.Column, len([]rune(source)))
-		if len(expression) != len(source) { // a unit moved what is behind it
-			e.Column = min(e.Column, max(0, strings.IndexFunc(source, func(r rune) bool { return r == ' ' })))
-		}
+		e.Msg, e.Column = fe.Message, column(fe.From)
 	}
 	if m := unknown.FindStringSubmatch(e.Msg); m != nil {
 		if near := nearest(m[1]); near != "" {

@@ -136,10 +136,10 @@ func TestErrors(t *testing.T) {
 		{`iq and tipe == "get"`, "unknown name tipe", "did you mean type?", 7},
 		{`iq and (`, "unexpected token", "", 7},
 		{`type == 5`, "mismatched types", "", 5},
-		{`match("[")`, "missing closing ]", "", 0},
-		{`xpath("//[")`, "xpath", "", 0},
+		{`match("[")`, "missing closing ]", "", 6},
+		{`xpath("//[")`, "xpath", "", 6},
 		{`xep("x")`, "cannot use string", "", 4},
-		{`jid("a b@c")`, "not allowed", "", 0},
+		{`jid("a b@c")`, "not allowed", "", 4},
 		{`frob("x")`, "unknown name frob", "", 0},
 	} {
 		_, err := Compile(c.source)
