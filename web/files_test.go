@@ -204,6 +204,7 @@ func TestRefusesBadUploads(t *testing.T) {
 		says          string
 	}{
 		{"a.jsonl", "no recording", 422, "a.jsonl: line 1"},
+		{".large", strings.Repeat("x", 30<<20), 400, "no name"},
 		{"..", "x", 400, "no name"},
 		{".hidden", "x", 400, "no name"},
 		{strings.Repeat("a", 200), "x", 400, "no name"},

@@ -55,11 +55,15 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) opened(w http.ResponseWriter, r *http.Request, dir string) (*shelved, error) {
-	names, err := receive(http.NewResponseController(w), r, dir, maxUpload)
+	rc := http.NewResponseController(w)
+	names, err := receive(rc, r, dir, maxUpload)
 	if err != nil {
+		// A browser reads why only when it has sent all; there are limits to that.
+		rc.SetReadDeadline(time.Now().Add(slowest))
+		rc.SetWriteDeadline(time.Now().Add(2 * slowest))
+		io.CopyN(io.Discard, r.Body, maxUpload)
 		return nil, err
 	}
-	rc := http.NewResponseController(w)
 	rc.SetReadDeadline(time.Time{}) // reading and importing takes its time
 	rc.SetWriteDeadline(time.Time{})
 	o, err := s.Files.Open(r.Context(), dir, names)
