@@ -92,6 +92,8 @@
 //
 //	rows     from, count        rows of the list, 500 at most; filter is the list they are of, known as in status
 //	entry    n or at            the details of an entry
+//	piece    n, as, off, node   a part of a frame as pretty, raw, hex or tree: tokens, groups or node, next, total (bytes)
+//	copy     n, as              an entry as xml, or as a test in go, python or js: text, said
 //	filter   expr               the list is that of the expression from now on; or error, hint, column
 //	hide     classes            classes of entries that the list leaves out
 //	clear    n                  the list starts behind entry n; -1: behind the last; 0: at the beginning

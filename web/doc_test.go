@@ -63,6 +63,19 @@ func TestDocumentedCommands(t *testing.T) {
 	}
 }
 
+// Every operation is described.
+func TestDocumentedOperations(t *testing.T) {
+	doc, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for op := range operations {
+		if !regexp.MustCompile(`(?m)^//\t` + op + ` `).Match(doc) {
+			t.Errorf("doc.go says nothing of the operation %s", op)
+		}
+	}
+}
+
 type noting struct{}
 
 func (noting) Note(int, string) error { return nil }
