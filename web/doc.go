@@ -45,6 +45,11 @@
 // (seconds since start), conn, dir, kind, summary, size (bytes), latency
 // (milliseconds) and more.
 //
+// GET /metrics is for Prometheus: connections by kind and state, entries, stanzas
+// and bytes by direction, findings by code, latencies by the XEP of what was asked,
+// trouble with the recording and the pages that are open. No label has an address
+// or a namespace of the traffic in it.
+//
 // GET /api/search is the same for entries that have the text q in them, in any
 // case. GET /api/entry/N is one entry. Secrets are masked unless the viewer shows
 // them. Answers that cannot change have an ETag, which If-None-Match spares.

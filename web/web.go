@@ -109,6 +109,7 @@ func (s *Server) handler(ctx context.Context, addr net.Addr) http.Handler {
 	}
 	s.sideBySide(mux)
 	s.api(mux)
+	mux.Handle("GET /metrics", s.metrics())
 	mux.HandleFunc("GET /live", func(w http.ResponseWriter, r *http.Request) { s.live(ctx, w, r) })
 	return s.authorized(addr, home, mux)
 }

@@ -59,8 +59,11 @@ func (x *Index) Connections(column string, down bool, count int) ([]Conn, Connec
 		by = columns["id"]
 	}
 	x.mu.Lock()
-	keys := make([]keyed, 0, len(x.each.all))
+	keys := make([]keyed, 0, min(max(count, 0), 1)*len(x.each.all))
 	for _, c := range x.each.all {
+		if count <= 0 {
+			break
+		}
 		k := keyed{c: c, id: c.ID}
 		if by.text != nil {
 			k.text = by.text(c)

@@ -1,0 +1,91 @@
+package web
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/xmpplens/xmpplens/record"
+	"github.com/xmpplens/xmpplens/record/timeline"
+)
+
+// Prometheus gets what stats prints, with the token, and nothing of the traffic
+// that could be as much as anybody wants.
+func TestMetrics(t *testing.T) {
+	r, err := record.Open("../testdata/recordings/demo.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := timeline.NewIndex(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	if err := x.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{Source: x}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx, ln) }()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	scrape := func(token string) (int, string) {
+		t.Helper()
+		q, err := http.NewRequest("GET", "http://"+ln.Addr().String()+"/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if token != "" {
+			q.Header.Set("Authorization", "Bearer "+token)
+		}
+		resp, err := http.DefaultClient.Do(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(b)
+	}
+	for _, token := range []string{"", "guess"} {
+		if code, text := scrape(token); code < 400 || strings.Contains(text, "xmpplens_entries") {
+			t.Errorf("with %q: %d", token, code)
+		}
+	}
+	code, text := scrape(s.key())
+	if code != 200 {
+		t.Fatalf("%d: %s", code, text)
+	}
+	x.Sums(func(sums *timeline.Sums, _ int) {
+		for _, want := range metricsOf(sums) {
+			name := strings.SplitN(want.Desc().String(), `"`, 3)[1]
+			if !strings.Contains(text, "\n"+name) {
+				t.Errorf("no %s", name)
+			}
+		}
+	})
+	for _, want := range []string{`xmpplens_connections{kind="c2s",state="closed"} 2`, `xmpplens_entries_total{direction="CS"} `, "xmpplens_pages 0", "xmpplens_recording_errors 0", `xmpplens_iq_latency_seconds_bucket{xep="XEP-`, "go_goroutines ", "process_open_fds "} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+	for _, private := range []string{"romeo", "juliet", "capulet", "jabber:", "urn:"} {
+		if strings.Contains(text, private) {
+			t.Errorf("%s is in it", private)
+		}
+	}
+}
