@@ -29,6 +29,10 @@ func (t *Tracker) queries(c *Conn, in Frame) {
 // correlate relates a message to those that it is about, and remembers it.
 func (t *Tracker) correlate(c *Conn, in Frame, f *Facts) {
 	s := in.Stanza
+	if s.Kind == "iq" {
+		t.way(c, in, f)
+		return
+	}
 	if s.Kind != "message" {
 		if s.Type == "error" && s.Kind == "presence" && s.ID != "" {
 			f.relate(Refuses, t.ids.get("presence "+s.ID))
@@ -43,6 +47,7 @@ func (t *Tracker) correlate(c *Conn, in Frame, f *Facts) {
 	}
 	if s.Type == "error" && s.ID != "" {
 		f.relate(Refuses, t.ids.get("message "+s.ID))
+		t.way(c, in, f)
 		return
 	}
 	about := func(kind, id string) {
@@ -98,6 +103,7 @@ func (t *Tracker) correlate(c *Conn, in Frame, f *Facts) {
 	if copyOf {
 		return
 	}
+	t.way(c, in, f)
 	if s.ID != "" && t.ids.get("message "+s.ID) == 0 {
 		t.ids.put("message "+s.ID, in.N)
 	}

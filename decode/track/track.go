@@ -57,6 +57,7 @@ const (
 	Login    = "login of"
 	NoteOn   = "note on"  // what a person says about an entry
 	Verifies = "verifies" // a question about a dialback key the message with the key
+	Delivers = "delivers" // a stanza the same one a hop before
 	RestsOn  = "rests on" // the result of dialback what the domain's own server said
 )
 
@@ -109,6 +110,7 @@ type Tracker struct {
 	sm    map[string]*management // sessions that can be resumed, by id
 	ids   twoGenerations         // message ids to entry numbers
 	jids  map[string]error       // addresses that were checked
+	ways  twoGenerations         // stanzas on their way, to the entry of the last hop
 	keys  twoGenerations         // dialback keys, and what was said about them, to entry numbers
 	cross crossing               // iq between servers
 }
