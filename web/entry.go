@@ -47,6 +47,7 @@ type link struct {
 var inverse = map[string]string{
 	track.Answers: "answered by", track.Acks: "acknowledged by", track.Resends: "sent again as", track.Carbon: "carbon in", track.Archived: "in the archive as", track.Receipt: "receipt in",
 	track.Marks: "marked by", track.Corrects: "corrected by", track.Replies: "reply in", track.Reacts: "reaction in", track.Refuses: "refused by", track.Login: "goes on in", track.NoteOn: "note",
+	track.Delivers: "delivered as",
 	track.Verifies: "verified by", track.RestsOn: "decides",
 }
 

@@ -55,6 +55,8 @@ var operations = map[string]func(*page, request) any{
 	"note":    (*page).note,
 	"hide":    (*page).hide,
 	"place":   (*page).place,
+	"ladder":  (*page).ladder,
+	"follow":  (*page).follow,
 	"clear":   (*page).clear,
 	"beat":    (*page).beat,
 	"piece":   (*page).piece,

@@ -33,6 +33,7 @@ type Source interface {
 	Start() time.Time
 	Pacer
 	Classifier
+	Linker
 }
 
 // A Server shows one timeline. Set the fields before the first use.

@@ -12,6 +12,7 @@ type Conn struct {
 	ID               int
 	Kind, Transport  string // of the event open
 	Client, Server   string
+	From, To         string    // of the first stream header from the client
 	TLS, Cipher      [2]string // of the client leg, of the server leg
 	Tapped           bool      // one session from client to server
 	Since, Last      time.Duration
@@ -108,6 +109,10 @@ func (k *conns) add(e *Entry) {
 		c.Kind, c.Transport, c.Client, c.Server = e.Event.Kind, e.Event.Transport, e.Event.Client, e.Event.Server
 		c.Since, c.Opened = e.T, e.Why != record.Carried
 		k.count(c.Kind, c.Closed, 1)
+	case "header":
+		if s := &e.Stanza; e.Dir == record.CS && c.To == "" {
+			c.From, c.To = s.From, s.To
+		}
 	case record.EventSecure:
 		c.secured(&e.Event)
 	case record.EventClose:

@@ -17,6 +17,20 @@ func (x *Index) Sums(read func(s *Sums, known int)) {
 	read(&x.sums, x.known)
 }
 
+// Conns returns what is known of connections; those that nothing is known of are
+// left out.
+func (x *Index) Conns(ids []int) []Conn {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var out []Conn
+	for _, id := range ids {
+		if c := x.each.all[id]; c != nil {
+			out = append(out, *c)
+		}
+	}
+	return out
+}
+
 // ConnectionCount says how many connections there are.
 type ConnectionCount struct {
 	Open, Closed map[string]int // by kind, Others when there are too many of them
