@@ -143,6 +143,8 @@ func (b *boshFront) session(sid string, r *http.Request) (*boshSession, error) {
 	cfg := p.sessionConfig(s.id, door{up: b.f.up})
 	cfg.Transport = session.BOSH
 	cfg.Lead = func(target string) (string, error) { return b.f.lead(r, target) }
+	j := p.judgesNow(s.id)
+	cfg.Judge = j.as()
 	s.sess = session.New(cfg)
 	s.timer = time.AfterFunc(boshSilence, s.silence)
 	b.all[s] = struct{}{}

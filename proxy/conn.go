@@ -16,10 +16,10 @@ import (
 
 // conn is the shell of one session: it carries out what the session decides.
 //
-// Lock order: mu, then a leg's write lock. handle takes the write locks of the
-// legs that it will send to before it lets mu go, so that bytes reach a leg in
-// the order in which the session decided them, while a blocked write holds up
-// its own direction only.
+// Lock order: mu, then order, then a leg's write lock. prepare takes order before
+// it lets mu go, and under it the write locks of the legs that it will send to, or
+// a place in their queues: so bytes reach the log and a leg in the order in which
+// the session decided them, while a blocked write holds up its own direction only.
 type conn struct {
 	p    *Proxy
 	id   int
@@ -27,7 +27,12 @@ type conn struct {
 
 	mu       sync.Mutex
 	sess     *session.Session // guarded by mu
+	judges   judges           // guarded by mu; those who are asked about frames
 	released sync.Cond        // on mu; the session may have stopped waiting
+	order    sync.Mutex       // held while effects get their turn
+	bg       background
+	gone     chan struct{} // closed when slow legs are not waited for any more
+	leave    sync.Once     // closes gone
 
 	upgrade *upgrade // how a session over WebSocket begins; nil for others
 	legs    [2]leg
@@ -43,13 +48,25 @@ type conn struct {
 
 func newConn(p *Proxy, id int, nc net.Conn, d door) *conn {
 	c := &conn{p: p, id: id, door: d, sess: session.New(p.sessionConfig(id, d))}
-	c.released.L = &c.mu
+	c.init()
 	if p.KeyLog != nil {
 		c.tap = newTapping(p.Log, p.KeyLog, id)
 	}
 	c.legs[session.Client].use(nc)
 	return c
 }
+
+// init makes what every connection has.
+func (c *conn) init() {
+	c.released.L = &c.mu
+	c.gone = make(chan struct{})
+	for i := range c.legs {
+		c.legs[i].gone = c.gone
+	}
+}
+
+// hurry ends the waiting for slow legs.
+func (c *conn) hurry() { c.leave.Do(func() { close(c.gone) }) }
 
 // clientToServer reads the client leg until it ends, and owns the connection:
 // when it returns both legs are closed and serverToClient has ended.
@@ -70,12 +87,15 @@ func (c *conn) relay(ctx context.Context) {
 		c.startServer(ctx)
 	}
 	c.wg.Wait()
+	c.waitHeld()
 	if server := c.legs[session.Server].socket.Load(); server != nil && c.p.Transparent {
 		c.p.near.forget(server.conn.LocalAddr())
 	}
+	c.hurry()
 	for i := range c.legs {
 		c.legs[i].close()
 	}
+	c.bg.end()
 	if c.tap != nil {
 		c.handle(ctx, session.Input{On: session.Untapped, Manner: c.tap.end(ctx)})
 	}
@@ -108,7 +128,9 @@ func (c *conn) goTo(up Upstream) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.sess.Closed() {
-		c.sess = session.New(c.p.sessionConfig(c.id, c.door))
+		cfg := c.p.sessionConfig(c.id, c.door)
+		cfg.Judge = c.judges.as()
+		c.sess = session.New(cfg)
 	}
 }
 
@@ -128,7 +150,7 @@ func (c *conn) startServer(ctx context.Context) {
 
 // serverToClient reads the server leg until it ends.
 func (c *conn) serverToClient(ctx context.Context) {
-	for c.receive(ctx, session.Server) {
+	for c.wait(record.SC) && c.receive(ctx, session.Server) {
 	}
 }
 
@@ -142,6 +164,15 @@ func (c *conn) wait(d record.Dir) bool {
 		c.released.Wait()
 	}
 	return true
+}
+
+// waitHeld blocks while legs that have ended have left frames behind that are held.
+func (c *conn) waitHeld() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.sess.Lingers() {
+		c.released.Wait()
+	}
 }
 
 // receive hands one chunk of a leg to the session. It reports false at the
@@ -160,47 +191,125 @@ func (c *conn) receive(ctx context.Context, which session.Leg) bool {
 	return false
 }
 
+// noLeg and everyLeg say which legs a goroutine writes to itself, beside one.
+const (
+	noLeg    = -1
+	everyLeg = 2
+)
+
 // handle gives the session an input and carries out the answer.
 func (c *conn) handle(ctx context.Context, in session.Input) {
 	c.mu.Lock()
-	effects := c.sess.Handle(in)
-	var locked [2]bool
+	own := everyLeg
+	if in.On == session.Data && !c.sess.Armed() {
+		own = int(session.Client)
+		if in.Dir == record.CS {
+			own = int(session.Server)
+		}
+	}
+	c.prepare(c.sess.Handle(in), own)(ctx)
+}
+
+// elapsed hands in a time that is over.
+func (c *conn) elapsed(timer int64) {
+	c.mu.Lock()
+	c.prepare(c.sess.Handle(session.Input{On: session.Elapsed, Timer: timer}), noLeg)(context.Background())
+}
+
+// prepare records what was decided and takes its turn at the legs; the caller
+// holds mu, which is given back. What is returned does the rest, and may wait for
+// the peers. own is the leg that is written to at once.
+func (c *conn) prepare(effects []session.Effect, own int) (run func(context.Context)) {
+	var locked, others [2]bool
 	for i := range effects {
-		if e := &effects[i]; (e.Do == session.Send || e.Do == session.Compress) && !locked[e.Leg] {
-			c.legs[e.Leg].wmu.Lock()
-			locked[e.Leg] = true
-		} else if e.Do == session.Tap {
+		if e := &effects[i]; e.Do == session.Tap {
 			c.tap.put(e)
 		}
 	}
+	c.order.Lock()
 	c.mu.Unlock()
-	unlock := func() {
-		for i := range locked {
-			if locked[i] {
-				c.legs[i].wmu.Unlock()
-				locked[i] = false
-			}
+	// The log leads the wire, in the order of the decisions.
+	if len(effects) > 0 && effects[0].Do == session.Record {
+		c.p.Log.Append(effects[0].Events...) // its error sticks in the log, which tells whoever watches it
+		if tells(effects[0].Events) {
+			defer c.p.poke()
 		}
 	}
+	for i := range effects {
+		e := &effects[i]
+		if e.Do != session.Send && e.Do != session.Slow && e.Do != session.Compress || locked[e.Leg] {
+			continue
+		}
+		l := &c.legs[e.Leg]
+		switch {
+		case e.Do == session.Compress:
+			l.wmu.Lock()
+			locked[e.Leg] = true
+			continue
+		case !others[e.Leg] && (own == everyLeg || own == int(e.Leg)) && l.wmu.TryLock():
+			locked[e.Leg] = true
+			continue
+		}
+		others[e.Leg] = true
+		l.put(piece{b: e.Bytes, slow: e.Do == session.Slow, rate: e.Rate})
+	}
+	c.order.Unlock()
+	return func(ctx context.Context) { c.carryOut(ctx, effects, own, locked, others) }
+}
+
+// carryOut does what prepare has left.
+func (c *conn) carryOut(ctx context.Context, effects []session.Effect, own int, locked, others [2]bool) {
 	var failed [2]error
+	direct := locked
+	fails := func(leg session.Leg, err error) {
+		if failed[leg] == nil {
+			failed[leg] = err
+		}
+	}
+	settle := func() {
+		for i := range c.legs {
+			l := &c.legs[i]
+			switch leg := session.Leg(i); {
+			case locked[i]:
+				fails(leg, l.unlock())
+			case others[i] && (own == everyLeg || own == i):
+				fails(leg, l.flush())
+			case others[i]:
+				c.bg.run(func() {
+					if err := l.flush(); err != nil {
+						c.handle(context.Background(), session.Input{On: session.WriteFailed, Leg: leg, Err: endError(err)})
+					}
+				})
+			}
+			locked[i], others[i] = false, false
+		}
+	}
+	for i := range locked {
+		if locked[i] && c.legs[i].queued() {
+			c.legs[i].drainLocked()
+		}
+	}
 	compressed := false
 	for i := range effects {
 		switch e := &effects[i]; e.Do {
 		case session.Record:
-			c.p.Log.Append(e.Events...) // its error sticks in the log, which tells whoever watches it
-		case session.Send:
-			if failed[e.Leg] == nil {
-				failed[e.Leg] = c.legs[e.Leg].writeLocked(e.Bytes)
+		case session.Send, session.Slow:
+			if direct[e.Leg] && !locked[e.Leg] { // after something else
+				c.legs[e.Leg].wmu.Lock()
+				locked[e.Leg] = true
+			}
+			if locked[e.Leg] && failed[e.Leg] == nil {
+				failed[e.Leg] = c.legs[e.Leg].carryOutLocked(piece{b: e.Bytes, slow: e.Do == session.Slow, rate: e.Rate})
 			}
 		case session.Compress:
 			c.legs[e.Leg].compressLocked(e.Unread)
 			compressed = true
 		default:
-			unlock()
+			settle()
 			c.do(ctx, e)
 		}
 	}
-	unlock()
+	settle()
 	if compressed {
 		c.handle(ctx, session.Input{On: session.Compressed})
 	}
@@ -244,7 +353,20 @@ func (c *conn) do(ctx context.Context, e *session.Effect) {
 		l.closeWrite()
 	case session.Linger:
 		l.deadline(lingerLimit)
+	case session.Wait:
+		c.bg.wait(e.Timer, e.For, func() { c.elapsed(e.Timer) })
+	case session.Abort:
+		c.hurry()
+		for i := range c.legs {
+			c.legs[i].abort()
+		}
+	case session.Sever:
+		c.hurry()
+		for i := range c.legs {
+			c.legs[i].sever()
+		}
 	case session.Close:
+		c.hurry()
 		for i := range c.legs {
 			c.legs[i].closeWrite()
 			c.legs[i].deadline(drainLimit)
@@ -286,6 +408,7 @@ func (c *conn) dial(ctx context.Context, e *session.Effect) (dialled, error) {
 
 // shutdown ends the session in an orderly way, because the proxy ends.
 func (c *conn) shutdown() {
+	c.hurry()
 	c.deadlines(drainLimit) // frees writes that the peer does not take
 	c.handle(context.Background(), session.Input{On: session.Shutdown})
 }
@@ -298,6 +421,7 @@ func (c *conn) deadlines(d time.Duration) {
 
 // cut ends the session at once.
 func (c *conn) cut() {
+	c.hurry()
 	for i := range c.legs {
 		c.legs[i].close()
 	}

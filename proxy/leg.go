@@ -30,11 +30,17 @@ func (c *chunk) release() {
 type leg struct {
 	socket atomic.Pointer[socket] // nil until the leg is connected
 
-	wmu    sync.Mutex
-	tls    *tls.Conn // guarded by wmu; the reading goroutine sets it and may read it without
-	zip    *deflater // guarded by wmu; nil unless the leg is compressed
-	ended  bool      // guarded by wmu; the sending side is closed
-	reader reader    // of the reading goroutine
+	wmu   sync.Mutex
+	tls   *tls.Conn // guarded by wmu; the reading goroutine sets it and may read it without
+	zip   *deflater // guarded by wmu; nil unless the leg is compressed
+	ended bool      // guarded by wmu; the sending side is closed
+	rate  int       // guarded by wmu; bytes a second, 0 = as fast as it goes
+
+	qmu    sync.Mutex
+	queue  []piece       // guarded by qmu; what waits for the one who writes
+	gone   chan struct{} // closed when nobody waits for a slow leg any more; nil for none
+	failed error         // guarded by wmu; of what was queued, until somebody tells it
+	reader reader        // of the reading goroutine
 }
 
 // use gives the leg its connection.
@@ -87,7 +93,13 @@ func (l *leg) writeLocked(b []byte) error {
 	if s == nil || l.ended {
 		return net.ErrClosed
 	}
-	var err error
+	if l.rate > 0 {
+		return l.writeSlowly(b)
+	}
+	return l.writeNow(s, b)
+}
+
+func (l *leg) writeNow(s *socket, b []byte) (err error) {
 	if l.zip != nil {
 		if b, err = l.zip.deflate(b); err != nil {
 			return err
@@ -106,6 +118,7 @@ func (l *leg) writeLocked(b []byte) error {
 func (l *leg) closeWrite() {
 	l.wmu.Lock()
 	defer l.wmu.Unlock()
+	l.drainLocked()
 	s := l.socket.Load()
 	if s == nil || l.ended {
 		return

@@ -84,6 +84,9 @@ type Proxy struct {
 	SendProxyProtocol int
 	Compression       string // session.Inflate to pass stream compression on; "" takes it out of the offer
 	MaxFrame          int    // bytes; 0 = decode.DefaultMaxFrame
+	// HoldLimit is after how long a frame that is held passes; 0 =
+	// session.DefaultHoldLimit.
+	HoldLimit time.Duration
 	// Grace is how long sessions may end by themselves when Serve is told
 	// to stop, before they are told with a stream close.
 	Grace time.Duration
@@ -94,6 +97,10 @@ type Proxy struct {
 	conns  map[*conn]struct{} // guarded by mu
 	ending bool               // guarded by mu: no session begins any more
 	wg     sync.WaitGroup     // one for each connection
+
+	arms        arms
+	watch       watchers
+	resumptions session.Resumptions
 
 	// boshDelay is for tests: 0 = the constant.
 	boshDelay time.Duration
@@ -225,12 +232,18 @@ func (p *Proxy) acceptClients(ctx, work context.Context, d door) error {
 
 // begin counts a session in; false: it must not begin. ended follows.
 func (p *Proxy) begin(c *conn) bool {
+	p.arms.mu.Lock()
+	defer p.arms.mu.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ending {
 		return false
 	}
 	p.conns[c] = struct{}{}
+	if len(p.arms.list) > 0 {
+		c.judges = p.judgesOf(c.id)
+		c.sess.Handle(session.Input{On: session.Arm, Judge: c.judges.as()})
+	}
 	p.wg.Add(1)
 	return true
 }
@@ -239,7 +252,11 @@ func (p *Proxy) ended(c *conn) {
 	p.mu.Lock()
 	delete(p.conns, c)
 	p.mu.Unlock()
+	c.mu.Lock()
+	c.judges.close()
+	c.mu.Unlock()
 	p.wg.Done()
+	p.poke()
 }
 
 // endSessions waits for the grace time, then tells the sessions that are left
@@ -293,6 +310,7 @@ func (p *Proxy) each(f func(*conn)) {
 func (p *Proxy) sessionConfig(id int, d door) session.Config {
 	cfg := session.Config{
 		Conn: id, ClientTLS: p.ClientTLS, ServerTLS: p.ServerTLS, Mechanisms: p.Mechanisms, Accounts: p.Accounts, Kind: p.Kind, Secret: p.Secret, OwnCertificate: p.Certificate != nil, Insecure: p.Insecure,
+		HoldLimit: p.HoldLimit, Resumptions: &p.resumptions,
 		ByDomain: p.Upstream.Service, ByTo: p.Upstream.Any || len(p.Domains) > 0, Domain: p.Upstream.Host, Compression: p.Compression, MaxFrame: p.MaxFrame, Tap: p.KeyLog != nil,
 	}
 	if p.Upstream.Any && len(p.Domains) == 1 {

@@ -43,7 +43,7 @@ func (f *front) websocket(w http.ResponseWriter, r *http.Request) {
 	outside := (&http.Request{Host: r.Host}).WithContext(context.WithValue(f.ctx, clientKey{}, client))
 	cfg.Lead = func(uri string) (string, error) { return f.lead(outside, uri) }
 	c.sess = session.New(cfg)
-	c.released.L = &c.mu
+	c.init()
 	if !f.p.begin(c) {
 		http.Error(w, errEnding.Error(), http.StatusServiceUnavailable)
 		return

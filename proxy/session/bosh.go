@@ -164,6 +164,36 @@ func (s *Session) mayEnd(why string) {
 }
 
 func (s *Session) bodyFrame(d record.Dir, f decode.Frame) {
+	if s.ic.judge == nil {
+		s.bodyElement(d, f)
+		return
+	}
+	fixed := f.Kind != decode.Element || f.Part != decode.Whole || is(f, nsStreams, "features") || is(f, nsBOSH, "uri")
+	p := pending{d: d, f: f, raw: f.Raw}
+	p.plan = s.ic.judge.Judge(Seen{Dir: d, Frame: f, Authenticated: s.authed, Fixed: fixed})
+	if fixed {
+		p.plan = slices.DeleteFunc(slices.Clone(p.plan), func(step Step) bool {
+			switch step.(type) {
+			case Note, StopRecording:
+				return false
+			}
+			return true
+		})
+	}
+	s.steps(&p)
+}
+
+// deliverBody sends an element of a body on.
+func (s *Session) deliverBody(p *pending) {
+	if !p.changed {
+		s.bodyElement(p.d, p.f)
+		return
+	}
+	s.outcome(p, "edited", bytes.Clone(p.raw), p.reason)
+	s.send(into(p.d), p.raw)
+}
+
+func (s *Session) bodyElement(d record.Dir, f decode.Frame) {
 	switch {
 	case f.Kind == decode.Header:
 		s.bodyTag(d, f)

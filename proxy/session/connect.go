@@ -254,9 +254,15 @@ func (s *Session) eof(in Input) {
 	l, err := in.Leg, in.Err
 	d := l.Receives()
 	h := s.half(d)
-	if h.ends {
+	w := s.way(d)
+	switch {
+	case h.ends:
+		return
+	case w.pend != nil && err == nil && !w.frozen:
+		w.eof = &in // behind what is held
 		return
 	}
+	s.letPass(d, "the "+l.String()+" has gone")
 	h.ends = true
 	if s.by == "" || s.by == l.String() {
 		s.by = l.String()
@@ -279,6 +285,7 @@ func (s *Session) eof(in Input) {
 	}
 	s.release(d)
 	switch {
+	case s.ic.cs.frozen && s.ic.sc.frozen && !s.half(into(d).Receives()).ends:
 	case err != nil, s.half(into(d).Receives()).ends, s.failed != nil, !s.connected, !s.begun:
 		s.end()
 	default:
@@ -299,6 +306,7 @@ func (s *Session) release(d record.Dir) {
 	s.uncompressed()
 	s.catchUp()
 	if !s.armed {
+		s.releaseWay(d)
 		return
 	}
 	h := s.half(d)
@@ -320,6 +328,7 @@ func (s *Session) release(d record.Dir) {
 
 // end closes both legs and completes the record.
 func (s *Session) end() {
+	s.endWays()
 	if s.ws != nil {
 		s.releaseMessages(record.CS)
 		s.releaseMessages(record.SC)

@@ -26,7 +26,11 @@ func (s *Session) data(d record.Dir, b []byte) {
 	h := s.half(d)
 	h.off += int64(len(b))
 	h.dec.Write(b)
-	s.frames(d)
+	if s.way(d).frozen {
+		s.swallow(d)
+	} else {
+		s.frames(d)
+	}
 	if d == record.CS {
 		s.unopened(0)
 	}
@@ -43,11 +47,16 @@ func (s *Session) data(d record.Dir, b []byte) {
 // frames handles what is complete of a direction.
 func (s *Session) frames(d record.Dir) {
 	h := s.half(d)
-	if !s.armed {
+	switch {
+	case s.ic.on && !s.armed:
+		s.walk(d)
+		s.flushRun(d)
+		return
+	case !s.armed:
 		s.guard()
 		return
 	}
-	for s.armed && !s.closed && !s.pauses(d) {
+	for s.armed && !s.closed && !s.pauses(d) && !s.way(d).frozen {
 		if s.discards(d) {
 			s.discard(d)
 			break
@@ -56,19 +65,19 @@ func (s *Session) frames(d record.Dir) {
 		if !ok {
 			break
 		}
-		s.frame(d, f)
+		s.treat(d, f)
 	}
-	if !s.armed {
+	if !s.armed && !s.closed {
 		s.drain(d)
 	}
 }
 
 // pauses reports whether what follows in a direction waits for an answer.
 func (s *Session) pauses(d record.Dir) bool {
-	if d == record.SC {
-		return s.turn != nil
+	if s.way(d).pend != nil || d == record.SC && s.turn != nil {
+		return true
 	}
-	return s.zip.state == compressAsked
+	return d == record.CS && s.zip.state == compressAsked
 }
 
 // startsTLS looks for a TLS record where the client may begin one.
@@ -128,11 +137,22 @@ func (s *Session) discard(d record.Dir) {
 // is, the decoder keeps it to stay in step. Only what may lead the client away
 // from the proxy is not.
 func (s *Session) drain(d record.Dir) {
+	if s.wanted() {
+		s.engage()
+		for _, d := range []record.Dir{d, other(d)} {
+			s.way(d).sent = s.half(d).dec.Offset()
+			s.walk(d)
+			s.flushRun(d)
+		}
+		return
+	}
 	s.send(Server, s.cs.dec.Unread())
 	for d == record.CS {
-		if _, ok := s.cs.dec.Next(); !ok {
+		f, ok := s.cs.dec.Next()
+		if !ok {
 			break
 		}
+		s.follow(d, f)
 	}
 	s.guarded = true
 	s.guard()
@@ -141,18 +161,22 @@ func (s *Session) drain(d record.Dir) {
 // forward sends a frame on unchanged.
 func (s *Session) forward(d record.Dir, f decode.Frame) {
 	if d == record.CS && (!s.begun || s.waitServer && !(s.ownServer && !s.opened)) {
+		n := len(f.Raw)
+		if s.over != nil {
+			n = s.over.was
+		}
 		if len(s.waiting) == 0 {
 			s.waitAt, s.waitEnd, s.gaps = f.Offset, f.Offset, nil
 		}
 		if f.Offset > s.waitEnd {
 			s.gaps = append(s.gaps, gap{s.waitEnd, f.Offset})
 		}
-		s.waitEnd = f.Offset + int64(len(f.Raw))
+		s.waitEnd = f.Offset + int64(n)
 		if s.opened && !s.delayed {
 			// What the proxy itself still has to say on the server leg
 			// goes first.
 			s.delayed = true
-			s.event(record.Event{E: record.EventHold, D: record.CS, O: f.Offset, N: int64(len(f.Raw)), By: "proxy"})
+			s.event(record.Event{E: record.EventHold, D: record.CS, O: f.Offset, N: int64(n), By: "proxy"})
 		}
 		s.waiting = append(s.waiting, f.Raw...)
 		return

@@ -127,7 +127,7 @@ func (s *Session) turns(f decode.Frame, sent []byte, why string) bool {
 
 func (s *Session) hold(t *turn, f decode.Frame) {
 	s.turn = t
-	s.event(record.Event{E: record.EventHold, D: record.SC, O: t.offset, N: s.sc.dec.Offset() - t.offset, By: "proxy"})
+	s.holds = append(s.holds, record.Event{E: record.EventHold, D: record.SC, O: t.offset, N: s.sc.dec.Offset() - t.offset, By: "proxy"})
 	s.do(Effect{Do: Redirect, Name: t.target})
 }
 
@@ -150,16 +150,9 @@ func (s *Session) redirected(in Input) {
 		s.note("warning", "the server sends the client to "+t.target+" ("+t.what+"), past the proxy: what it does there is not seen: "+in.Err.Error(), in.Hint)
 	}
 	s.finishTurn()
-	verdict := len(s.events) - 1
 	s.frames(record.SC)
 	s.zip.rest = 0
 	s.catchUp()
-	if s.turn != nil {
-		// The next one is held before this one is let go: what is between
-		// them was recorded long ago.
-		last := len(s.events) - 1
-		s.events = slices.Insert(s.events[:last:last], verdict, s.events[last])
-	}
 }
 
 // wayTo finds the URI to put for target, which a server over WebSocket or BOSH
@@ -200,7 +193,7 @@ func (s *Session) finishTurn() {
 // turnsInChunk takes a chunk of the fast path in which f, just framed, names
 // another address: what is before f is sent, what is behind it waits.
 func (s *Session) turnsInChunk(t *turn, f decode.Frame, b []byte) []Effect {
-	s.events, s.notes, s.sends = nil, nil, nil
+	s.anew()
 	before := s.sc.off - int64(len(b))
 	if f.Offset < before {
 		// It began in an earlier chunk, which is sent already: guards only
@@ -243,7 +236,7 @@ func begins(b []byte, tag string) bool {
 
 // keepBack sends a chunk without the beginning of a frame at its end.
 func (s *Session) keepBack(b []byte) []Effect {
-	s.events, s.notes, s.sends = nil, nil, nil
+	s.anew()
 	s.guarded = true
 	s.send(Client, b[:len(b)-len(s.sc.dec.Unread())])
 	s.event(record.Event{E: record.EventData, D: record.SC, Data: b, HasData: true})
@@ -263,6 +256,7 @@ func (s *Session) guard() {
 			return
 		}
 		s.ending(record.SC, f)
+		s.follow(record.SC, f)
 		if !s.turns(f, nil, "") {
 			s.send(Client, f.Raw)
 		}
@@ -277,5 +271,15 @@ func (s *Session) letGo() {
 	if s.guarded {
 		s.guarded = false
 		s.send(Client, s.sc.dec.Unread())
+	}
+}
+
+// follow keeps step with stanzas and their management where frames go on as they
+// came.
+func (s *Session) follow(d record.Dir, f decode.Frame) {
+	if isStanza(&f) {
+		s.counted(d, 1)
+	} else if manages(&f) {
+		s.manage(d, f)
 	}
 }

@@ -22,6 +22,10 @@
 // password is known (Config.Accounts) it becomes two logins, one on each leg: see
 // reauth.go.
 //
+// Somebody may be asked about each frame (Arm, see judge.go): frames are then held,
+// changed, dropped, answered; elements of nobody's are put in (Put), and stream
+// management still adds up (sm.go). With nobody to ask that costs nothing.
+//
 // Every change that the session makes by itself is an event of the recording
 // with its reason: the data of a direction with edits and verdicts applied and
 // injections inserted equals the bytes sent to the other leg.
@@ -29,6 +33,7 @@ package session
 
 import (
 	"strings"
+	"time"
 
 	"github.com/xmpplens/xmpplens/decode"
 	"github.com/xmpplens/xmpplens/decode/stanza"
@@ -114,55 +119,17 @@ type Config struct {
 	MaxFrame int
 	// Transport is what carries the stream: "" is TCP.
 	Transport Transport
+	// Judge is asked about each frame; nil = nobody. See Arm.
+	Judge Judge
+	// HoldLimit is after how long a frame that is held passes; 0 = DefaultHoldLimit.
+	HoldLimit time.Duration
+	// Resumptions are the managed streams of all sessions of a proxy: one that
+	// is resumed goes on with what was done to its stanzas before. If nil the
+	// session knows its own only.
+	Resumptions *Resumptions
 	// Mask makes the key of a WebSocket frame of the session's own to the
 	// server (RFC 6455 §5.3); nil = zero.
 	Mask func() [4]byte
-}
-
-// On tells what happened.
-type On uint8
-
-const (
-	Accepted    On = iota + 1 // the client connected: Client, Server; TLS, when it was secured before; Err when it cannot be served, else Hint may say how it came
-	Data                      // bytes arrived: Dir, Bytes; over BOSH a body, or a piece of it: RID, More
-	EOF                       // a leg stopped sending: Leg, Err (nil for an orderly end)
-	Dialed                    // answer to Dial: Server, Direct; Hint says why it is not the first choice
-	DialFailed                // answer to Dial: Err, Hint
-	Hello                     // the ClientHello of the client leg: Name (SNI), ALPN
-	Secured                   // answer to Secure: Leg, TLS
-	TLSFailed                 // answer to Secure: Leg, Err, Hint
-	Redirected                // answer to Redirect: Name, the address to tell the client, "" to leave it; Err says why there is none, Hint
-	Compressed                // answer to Compress, when both legs are changed over
-	Upgraded                  // answer to Upgrade: Name (path), Code (101); Hint, what was changed in the request; Err, what is wrong with the answer
-	Refused                   // answer to Upgrade: Name (path), Code (status, 0 = none), Err, Hint
-	WriteFailed               // bytes could not be sent: Leg, Err
-	Unanswered                // over BOSH: a request gets no answer: RID; Err, Hint (Err nil: the client gave it up); Over
-	Idle                      // over BOSH: no request came for Patience
-	Untapped                  // the session is closed and the tap has said its last: Manner, how the legs ended TLS
-	Shutdown                  // the proxy ends
-)
-
-// An Input is one thing that happened. Which fields count is said at the
-// constants of On. Bytes are only read during Handle and while its effects are
-// carried out.
-type Input struct {
-	On             On
-	Dir            record.Dir
-	Leg            Leg
-	Bytes          []byte
-	Client, Server string
-	Direct         bool
-	Name           string
-	ALPN           []string
-	TLS            TLS
-	Err            error
-	Hint           string
-	Code           int
-	CloseNotify    bool // EOF: the leg's TLS layer was closed properly
-	RID            int64
-	More           bool // a body that is too large to be looked at goes on
-	Over           bool // Unanswered: and the session is over with that
-	Manner         []string
 }
 
 // TLS describes an established TLS layer in words.
@@ -178,42 +145,6 @@ type TLS struct {
 	// both between servers only.
 	Names []string
 	Shown string
-}
-
-// Do tells what to carry out.
-type Do uint8
-
-const (
-	Record      Do = iota + 1 // append Events, in one write
-	Send                      // write Bytes to Leg
-	Dial                      // connect the server leg to the server of Name (domain), Direct; answer Dialed or DialFailed
-	Secure                    // start TLS on Leg: the client leg as server, with Unread before anything read from the socket; the server leg as client, for Name, offering ALPN; answer Secured or TLSFailed
-	Certificate               // answer to Hello: the leaf for Name, choosing from ALPN
-	Compress                  // begin zlib on Leg, in both directions, with Unread before anything read from below, before anybody writes; answer Compressed
-	Tap                       // show Bytes, which Leg sent, to the tap; in the order of Handle
-	CloseWrite                // end the sending side of Leg: close_notify, then FIN
-	Close                     // close both legs, the session is over
-	Redirect                  // find an address of the proxy's own for Name, where the server sends the client; answer Redirected
-	Upgrade                   // open a WebSocket with the server, as the client asked, and answer the client as the server did; answer Upgraded or Refused
-	Linger                    // give Leg a short time to say more, then treat it as closed
-)
-
-// An Effect is one thing to carry out. Bytes and Events may alias the input
-// and the session's buffers: they are valid until the next Handle for the same
-// direction.
-type Effect struct {
-	Do     Do
-	Leg    Leg
-	Bytes  []byte
-	Events []record.Event
-	Name   string
-	ALPN   []string
-	Direct bool
-	Unread []byte
-	Max    string // of Certificate: the highest TLS version; "" = any
-	Ask    bool   // of Certificate: request the client's certificate
-	From   string // of Secure on the server leg: the domain whose certificate to show when the server asks for one; "" = none
-	RID    int64  // of Send over BOSH, when it answers a request that waits: otherwise the body goes on in place of the one received
 }
 
 // tlsState is how far TLS is on a leg.
@@ -310,9 +241,13 @@ type Session struct {
 	serverID string               // of the server's stream
 	version  string               // of TLS on the server leg
 
-	ws *framing // nil unless the transport is WebSocket
+	ws   *framing // nil unless the transport is WebSocket
+	ic   intercept
+	over *override // what the session handles in place of what came
+	sm   managing
 
 	// One Handle's answer while it is built.
+	holds  []record.Event // go in front of everything: who reads the log keeps what they are about
 	events []record.Event
 	notes  []record.Event // go behind the data that they are about
 	sends  []Effect
@@ -344,6 +279,7 @@ func New(cfg Config) *Session {
 	if cfg.Tap {
 		s.tap = new(tapping)
 	}
+	s.ic.judge = cfg.Judge
 	return s
 }
 
@@ -354,7 +290,10 @@ func (s *Session) Armed() bool { return s.armed }
 // Waits reports whether the shell must not read more of the direction for now.
 // It may change with any Handle.
 func (s *Session) Waits(d record.Dir) bool {
-	return d == record.CS && (s.waitServer || s.zip.state == compressAsked || s.zip.state == compressing) && !s.closed
+	if s.closed {
+		return false
+	}
+	return s.holdsBack(d) || d == record.CS && (s.waitServer || s.zip.state == compressAsked || s.zip.state == compressing)
 }
 
 // ServerReady reports whether bytes may be read from the server leg: a server
@@ -378,13 +317,24 @@ func (s *Session) Handle(in Input) []Effect {
 		return nil
 	}
 	if in.On == Data && !s.armed && s.ws == nil && !(s.guarded && in.Dir == record.SC) {
+		if s.ic.on {
+			return s.passJudged(in.Dir, in.Bytes)
+		}
 		return s.pass(in.Dir, in.Bytes)
 	}
 	if s.tap != nil {
 		return s.handleTap(in)
 	}
-	s.events, s.notes, s.sends = nil, nil, nil
+	s.anew()
 	switch in.On {
+	case Arm:
+		s.arm(in.Judge)
+	case Decided:
+		s.decided(in.Verdict)
+	case Put:
+		s.injected(in.Injection)
+	case Elapsed:
+		s.elapsed(in.Timer)
 	case Accepted:
 		if s.bosh != nil {
 			s.acceptedBOSH(in)
@@ -438,7 +388,10 @@ func (s *Session) Handle(in Input) []Effect {
 
 // answer puts what was gathered in order: the log first.
 func (s *Session) answer() []Effect {
-	ev := append(s.events, s.notes...)
+	ev := append(append(s.holds, s.events...), s.notes...)
+	if s.ic.mute {
+		ev = s.muted(ev)
+	}
 	if len(ev) == 0 {
 		return s.sends
 	}
@@ -468,18 +421,29 @@ func (s *Session) pass(d record.Dir, b []byte) []Effect {
 	h := s.half(d)
 	h.off += int64(len(b))
 	h.dec.Write(b)
+	stanzas := 0
 	for {
 		f, ok := h.dec.Next()
 		if !ok {
 			break
 		}
 		s.ending(d, f)
+		if isStanza(&f) {
+			stanzas++
+			continue
+		}
+		if manages(&f) {
+			s.counted(d, stanzas)
+			stanzas = 0
+			s.manage(d, f) // h is right: nothing was done to anything
+		}
 		if len(f.Name) > 0 && f.Name[0] == 'e' && d == record.SC && leads(&f) {
 			if t := turnOf(f); t != nil {
 				return s.turnsInChunk(t, f, b)
 			}
 		}
 	}
+	s.counted(d, stanzas)
 	if d == record.SC && s.guards(len(b)) {
 		return s.keepBack(b)
 	}
@@ -543,11 +507,20 @@ func (s *Session) at(d record.Dir) int64 {
 	if d == record.SC && s.turn != nil {
 		return s.turn.offset
 	}
+	if w := s.way(d); w.pend != nil {
+		return w.pend.f.Offset
+	} else if w.now != nil {
+		return w.now.f.Offset
+	}
 	return s.half(d).dec.Offset()
 }
 
 // edit records that the received bytes [o,o+n) are sent as b.
 func (s *Session) edit(d record.Dir, o int64, n int, b []byte, why string) {
+	if s.over.is(d, o, n) { // of a frame that a judge has changed already
+		s.over.changes(b, why)
+		return
+	}
 	if s.ws != nil {
 		s.messages(d).changed = true
 	}

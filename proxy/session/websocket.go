@@ -47,6 +47,7 @@ type messages struct {
 	// Of the message that is open.
 	open      bool
 	hold      bool   // it is not passed on before it is complete
+	judged    bool   // because its frames are looked at
 	working   bool   // its frames are being handled: what is sent goes into out
 	changed   bool   // out is sent instead of held
 	fragments bool   // part of out was sent
@@ -59,10 +60,18 @@ type messages struct {
 
 	after    []own // messages of the proxy's own that wait for its end
 	breaches int
+
+	// Of a direction in which a frame is held.
+	ending  bool   // its message is complete
+	backlog []byte // frames behind it, as they came
 }
 
 // own is a message of the proxy's own, with its reason.
-type own struct{ text, why string }
+type own struct {
+	text   string
+	reason Reason
+	counts bool // it is a stanza of nobody's
+}
 
 // framing is that of both directions.
 type framing struct{ cs, sc messages }
@@ -97,7 +106,29 @@ type walk struct {
 // received takes a chunk of WebSocket frames.
 func (s *Session) received(d record.Dir, b []byte) {
 	w := &walk{s: s, d: d, h: s.half(d), m: s.messages(d), b: b, last: -1}
+	w.run()
+}
+
+// resumeMessages goes on behind a frame that was held.
+func (s *Session) resumeMessages(d record.Dir) {
+	m := s.messages(d)
+	w := &walk{s: s, d: d, h: s.half(d), m: m, b: m.backlog, last: -1}
+	m.backlog = nil
+	w.keepStep(nil)
+	if m.ending && s.way(d).pend == nil {
+		m.ending = false
+		w.ends()
+	}
+	w.run()
+}
+
+func (w *walk) run() {
+	s, b := w.s, w.b
 	for i := 0; i < len(b) && !s.closed; {
+		if s.way(w.d).pend != nil {
+			w.m.backlog = append(w.m.backlog, b[i:]...)
+			break
+		}
 		p, n := w.m.in.Next(b[i:])
 		at := i
 		i += n
@@ -210,7 +241,7 @@ func (w *walk) message(p *websocket.Part, at, end int) {
 	m.head = nil
 	if p.BeginsMessage {
 		// After the login only a <close/> of the server is worth holding.
-		*m = messages{in: m.in, breaches: m.breaches, after: m.after, open: true, hold: s.armed || w.d == record.SC}
+		*m = messages{in: m.in, breaches: m.breaches, after: m.after, open: true, hold: s.armed || s.ic.on || w.d == record.SC, judged: s.armed || s.ic.on}
 		if p.Op == websocket.Binary {
 			w.breach("a binary message, XMPP is text", "RFC 7395 §3.2")
 		}
@@ -219,7 +250,7 @@ func (w *walk) message(p *websocket.Part, at, end int) {
 	w.data = p.AppendTo(w.data)
 	payload := w.data[start:]
 	m.size += len(payload)
-	if m.hold && !s.armed && len(m.begin) < closeTagLength {
+	if m.hold && !m.judged && len(m.begin) < closeTagLength {
 		m.begin = append(m.begin, payload[:min(len(payload), closeTagLength-len(m.begin))]...)
 		if len(m.begin) > 0 && !begins(m.begin, "<close") {
 			m.hold = false
@@ -236,10 +267,11 @@ func (w *walk) message(p *websocket.Part, at, end int) {
 		w.pass(at, end)
 	}
 	w.keepStep(payload)
-	if m.hold && len(m.held)+len(m.out) > s.maxHeld() {
+	held := s.way(w.d).pend != nil
+	if m.hold && !held && len(m.held)+len(m.out) > s.maxHeld() {
 		w.tooLong()
 	}
-	if p.EndsMessage {
+	if m.ending = p.EndsMessage && held; p.EndsMessage && !held {
 		w.ends()
 	}
 }
@@ -248,7 +280,11 @@ func (w *walk) message(p *websocket.Part, at, end int) {
 func (w *walk) keepStep(payload []byte) {
 	w.h.off += int64(len(payload))
 	w.h.dec.Write(payload)
-	for f, ok := w.h.dec.Next(); ok; f, ok = w.h.dec.Next() {
+	for w.s.way(w.d).pend == nil {
+		f, ok := w.h.dec.Next()
+		if !ok {
+			break
+		}
 		w.frame(f)
 	}
 }
@@ -266,15 +302,22 @@ func (w *walk) frame(f decode.Frame) {
 		s.by = into(w.d).Other().String()
 	}
 	if !m.hold {
+		s.showFixed(w.d, f)
+		s.follow(w.d, f)
 		return
 	}
 	m.working = true
 	switch {
+	case s.way(w.d).frozen:
+		s.lost(&pending{d: w.d, f: f}, Reason{"proxy", frozenWhy})
 	case w.d == record.SC && s.moves(f):
 	case s.armed:
 		s.opensStream(w.d, f)
-		s.frame(w.d, f)
+		s.treat(w.d, f)
+	case s.ic.on:
+		s.treat(w.d, f)
 	default:
+		s.follow(w.d, f)
 		s.send(into(w.d), f.Raw)
 	}
 	m.working = false
@@ -328,8 +371,8 @@ func (w *walk) tooLong() {
 		s.fragment(w.d, false)
 		return
 	}
-	if s.armed {
-		s.note("warning", fmt.Sprintf("a message of more than %d bytes before the login has ended is passed on without a look", s.maxHeld()), "")
+	if m.judged {
+		s.note("warning", fmt.Sprintf("a message of more than %d bytes is passed on without a look", s.maxHeld()), "")
 	}
 	s.wire(into(w.d), m.held)
 	m.hold, m.held, m.out = false, nil, nil
@@ -373,7 +416,7 @@ func (w *walk) ends() {
 	after := m.after
 	*m = messages{in: m.in, breaches: m.breaches}
 	for _, o := range after {
-		s.inject(w.d, o.text, o.why)
+		s.putBytes(w.d, s.at(w.d), []byte(o.text), o.reason, o.counts)
 	}
 }
 
@@ -381,7 +424,19 @@ func (w *walk) ends() {
 func (s *Session) waits(d record.Dir, text, why string) bool {
 	m := s.messages(d)
 	if m.lost || m.open && !m.working && (!m.hold || m.fragments || m.elements > 0) {
-		m.after = append(m.after, own{text, why})
+		m.after = append(m.after, own{text, Reason{"proxy", why}, false})
+		return true
+	}
+	return false
+}
+
+// laterMessage keeps what is put into a direction back where a message is under
+// way that it cannot go in front of.
+func (s *Session) laterMessage(d record.Dir, b []byte, r Reason, counts bool) bool {
+	m, w := s.messages(d), s.way(d)
+	first := m.hold && !m.fragments && len(m.out) == 0 && (m.elements == 0 || m.elements == 1 && (w.pend != nil || w.now != nil))
+	if m.lost || m.open && !first {
+		m.after = append(m.after, own{string(b), r, counts})
 		return true
 	}
 	return false

@@ -68,7 +68,7 @@ func (w *wire) applied(d record.Dir) []byte {
 	}
 	for i, ev := range w.log[d] {
 		if ev.E == record.EventVerdict {
-			if ev.Verdict == "passed" {
+			if ev.Verdict == "passed" || ev.Verdict == "delayed" {
 				continue
 			}
 			changes = append(changes, change{ev.O, held[ev.O], ev.Data, i})
