@@ -1,10 +1,6 @@
 package web
 
-import (
-	"time"
-
-	"github.com/xmpplens/xmpplens/record/timeline"
-)
+import "github.com/xmpplens/xmpplens/record/timeline"
 
 // This file answers what the list asks beside its rows: where an entry is in it,
 // and which one follows on the same connection; and it hides classes of entries.
@@ -40,18 +36,12 @@ func (p *page) hide(q request) any {
 	}{"hide"}
 }
 
-// place finds entry N, or the last one at T seconds, or with By = 1 or -1 the
-// entry of the list that follows N on its connection, or comes before it.
+// place finds entry N, or with By = 1 or -1 the entry of the list that follows N on
+// its connection, or comes before it.
 func (p *page) place(q request) any {
-	var want struct {
-		T       *float64
-		By, Seq int
-	}
+	var want struct{ By, Seq int }
 	q.into(&want)
 	n := q.N
-	if want.T != nil {
-		n = max(p.source.EntryAt(time.Duration(min(max(*want.T, 0), 1e9)*1e9)), 1)
-	}
 	out := placed{Op: "place", Seq: want.Seq}
 	for range maxAlong {
 		if want.By != 0 {

@@ -82,9 +82,6 @@ func TestPlace(t *testing.T) {
 			}
 		}
 	}
-	if out := p.place(request{whole: []byte(`{"t":1e300}`)}).(placed); out.N != n {
-		t.Errorf("at the end of time: %+v", out)
-	}
 
 	ws := dial(t, url)
 	ws.WriteJSON(map[string]any{"op": "hide", "classes": []string{"ack", "presence", "connection"}})

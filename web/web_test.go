@@ -369,7 +369,7 @@ func TestViewer(t *testing.T) {
 	for range 200 {
 		say(log, record.SC, "<message><body>more</body></message>")
 	}
-	do(t, ctx, until(`document.querySelector("#follow").textContent.includes("200 new")`), until(rowTexts+`.includes("script")`),
+	do(t, ctx, until(`document.querySelector("#fresh").textContent === "↓ 200 new"`), until(rowTexts+`.includes("script")`),
 		chromedp.KeyEvent(" "), until(`!`+rowTexts+`.includes("script")`), until(`document.querySelector("#follow").textContent === "Pause"`))
 
 	// The connection is lost and comes back; nothing is missed.

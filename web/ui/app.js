@@ -1,12 +1,15 @@
 // The page: it makes the parts and tells them of each other.
 
 import { address } from "./address.js";
+import { Columns } from "./columns.js";
 import { Details } from "./details.js";
 import { $, many } from "./dom.js";
 import { Files } from "./files.js";
 import { Keys } from "./keys.js";
+import { Kinds } from "./kinds.js";
 import { List } from "./list.js";
 import { Live } from "./live.js";
+import { Moving } from "./moving.js";
 import { comebacks, notice } from "./notice.js";
 import { Notes } from "./notes.js";
 import { Player } from "./player.js";
@@ -16,7 +19,7 @@ let start = ""; // of the recording that is shown
 let generation = 0; // of the filter that the list is of
 let expression = ""; // the filter
 let looked = 0; // entries that it has looked at
-let pausedAt = 0;
+let upper = 0; // the entry that was the first on the screen before the list was another one
 let done = false; // nothing more comes
 let behind = Number(address.get("behind")) || 0; // the list starts behind this entry
 
@@ -24,6 +27,7 @@ const live = new Live();
 const keys = new Keys($("help"));
 const views = new Views($("views"));
 
+const columns = new Columns($("list"), $("columnmenu"));
 const list = new List($("list"), {
   ask: (from, count) => live.ask({ op: "rows", from, count }),
   choose: (at) => {
@@ -31,9 +35,22 @@ const list = new List($("list"), {
     if (player.on) player.at(at);
   },
   follows: () => button(),
+  view: columns,
 });
+columns.changed = () => list.changed();
 live.on("rows", (m) => m.filter === generation && list.add(m));
-views.add("list", "List", $("list"), { show: () => $("list").focus() });
+views.add("list", "List", $("listview"), { show: () => $("list").focus() });
+
+const kinds = new Kinds($("kinds"), (classes) => live.ask({ op: "hide", classes }));
+
+const moving = new Moving(list, {
+  ask: (request) => live.ask(request),
+  keys,
+  here: () => views.name === "list",
+  details: () => (details.shown ? $("body").focus() : list.select(list.chosen || list.upper)),
+});
+columns.marked = (n) => moving.marked(n);
+live.on("place", (m) => moving.placed(m));
 
 const details = new Details($("details"), {
   closed: () => {
@@ -52,10 +69,11 @@ live.on("entry", (m) => {
   address.set("entry", m.row.n);
 });
 
-// open shows the details of an entry.
+// open shows the details of an entry, and the entry itself where it is in the list.
 function open(n) {
   list.unselect();
   live.ask({ op: "entry", n });
+  moving.find({ n }, (m) => m.exact && list.reveal(m.at));
 }
 address.on("entry", (n) => {
   if (Number(n) && Number(n) !== details.shown) open(Number(n));
@@ -83,7 +101,10 @@ const notes = new Notes($("noting"), $("note"), {
   ask: (request) => live.ask(request),
   chosen: () => ({ n: details.shown, at: list.chosen, heading: $("heading").textContent, summary: document.querySelector("#body .summary")?.textContent }),
 });
-live.on("noted", (m) => notes.done(m));
+live.on("noted", (m) => {
+  notes.done(m);
+  list.stale(details.shown);
+});
 
 live.on("hello", (m) => {
   notes.can(m.notes);
@@ -97,6 +118,7 @@ live.ups.push(() => {
   generation = 0; // the server knows nothing of the list before
   if (behind) live.ask({ op: "clear", n: behind });
   if (expression) live.ask({ op: "filter", expr: expression });
+  if (kinds.hidden.size) live.ask({ op: "hide", classes: [...kinds.hidden] });
   list.again();
   player.again();
 });
@@ -150,7 +172,9 @@ live.on("status", (m) => {
   start = m.start;
   const other = m.filter !== generation || !!m.filter && m.looked !== looked;
   looked = m.looked;
-  if (m.filter !== generation) {
+  const another = m.filter !== generation;
+  if (another) {
+    upper = list.follow ? 0 : list.row(list.upper)?.n || upper;
     generation = m.filter;
     list.reset();
   }
@@ -159,15 +183,23 @@ live.on("status", (m) => {
   done = m.done;
   list.setTotal(m.len);
   list.setKnown(m.known);
+  kinds.count(m.classes);
+  moving.status(m, another);
+  if (upper && m.looked >= upper) { // what was on the screen is there again
+    moving.find({ n: upper }, ({ at }) => list.lift(at));
+    if (details.shown) moving.find({ n: details.shown }, ({ at, exact }) => exact && list.reveal(at));
+    upper = 0;
+  }
   const late = details.shown && details.shown > details.known && details.shown <= m.known;
   if (late || details.shown && notes.fresh(details.shown, m.known)) live.ask({ op: "entry", n: details.shown });
   $("title").textContent = m.title;
   document.title = m.title ? `${m.title} · xmpplens` : "xmpplens";
-  const part = m.filter && expression ? `${m.len.toLocaleString("en")} of ${many(m.looked, "entry", "entries")}` : many(m.total, "entry", "entries");
+  const part = expression || kinds.hidden.size ? `${m.len.toLocaleString("en")} of ${many(Math.min(m.looked, m.total), "entry", "entries")}` : many(m.total, "entry", "entries");
   $("counts").textContent = `${many(m.conns, "connection", "connections")}, ${part}`;
   document.body.classList.toggle("several", m.conns > 1);
   $("empty").hidden = m.len > 0;
-  if (behind) $("empty").textContent = "The list is cleared. What comes now is shown.";
+  if (kinds.hidden.size && m.classes.some((n) => n)) $("empty").textContent = "All that is here is hidden: see above.";
+  else if (behind) $("empty").textContent = "The list is cleared. What comes now is shown.";
   else if (expression && m.total) $("empty").textContent = "Nothing matches the filter.";
   else if (m.done && !m.len) $("empty").textContent = "The recording has no entries.";
   $("trouble").hidden = !m.trouble?.length;
@@ -235,11 +267,9 @@ function state(name, text) {
 function button() {
   const on = list.follow;
   $("follow").hidden = player.on ? on : done;
-  if (on) pausedAt = list.total;
-  const fresh = list.total - pausedAt;
   $("follow").setAttribute("aria-pressed", on);
-  if (player.on) $("follow").textContent = "Follow";
-  else $("follow").textContent = on ? "Pause" : fresh > 0 ? `Follow, ${fresh.toLocaleString("en")} new` : "Follow";
+  $("follow").textContent = on && !player.on ? "Pause" : "Follow";
+  moving.draw();
 }
 
 $("follow").onclick = () => list.setFollow(!list.follow);
@@ -258,9 +288,6 @@ $("keylisted").onclick = () => {
 };
 
 const playing = () => player.on;
-keys.add({ keys: ["j", "ArrowDown"], group: "List", help: "Next entry" });
-keys.add({ keys: ["k", "ArrowUp"], group: "List", help: "Entry before" });
-keys.add({ keys: ["PageDown", "PageUp", "Home", "End"], group: "List", help: "Page down and up, first and last" });
 keys.add({ keys: ["/"], group: "Page", help: "Filter", run: () => { $("filter").focus(); $("filter").select(); } });
 keys.add({ keys: [" "], group: "Page", help: "Pause or follow; play or pause", run: (e) => {
   if (e.target.closest("#body")) return false;

@@ -158,6 +158,15 @@ document.addEventListener("keydown", (e) => {
   if (e.ctrlKey || e.metaKey || e.altKey) return;
   if (e.key === "Escape" && !$("details").hidden) $("close").click();
   if (e.key === "d") $("only").click();
+  if (!e.target.closest("#list")) return;
+  const from = list.chosen, full = list.screen - 1;
+  const to = {
+    ArrowDown: from + 1, j: from + 1, ArrowUp: from - 1, k: from - 1, Home: 1, End: list.total,
+    PageDown: (from || list.upper) + full, PageUp: (from || list.upper) - full,
+  }[e.key];
+  if (to === undefined) return;
+  e.preventDefault();
+  list.select(from || /[PHE]/.test(e.key) ? to : list.upper);
 });
 
 try {

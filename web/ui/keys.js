@@ -34,7 +34,7 @@ export class Keys {
 
   list() {
     const groups = new Map();
-    for (const k of this.#all.toReversed()) groups.set(k.group, [...(groups.get(k.group) || []), k]);
+    for (const k of this.#all.toReversed().filter((k) => k.group)) groups.set(k.group, [...(groups.get(k.group) || []), k]);
     this.#dialog.querySelector("#keylist").replaceChildren(...[...groups].map(([group, keys]) => {
       const section = node("section");
       const dl = node("dl");

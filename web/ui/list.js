@@ -1,17 +1,33 @@
-// The list of entries. It holds the rows on the screen and some around them;
-// the rest stays with the server, so that a million entries scroll as ten do.
+// A list of very many rows. It holds those on the screen and some around them; the
+// rest stays with the server, so that a million entries scroll as ten do. The layer
+// of rows stands still in front of the scroller, whose height stands for all of
+// them: browsers end near 17 million pixels, so a long list has less than a row's
+// height for each, but for those at its ends.
+
+import { node } from "./dom.js";
+
+export { bytes, clock } from "./dom.js";
 
 const page = 100; // rows in a request
 const kept = 4000; // rows to remember
+const ahead = 60; // rows around the screen that are asked for, too
+const atOnce = 4; // requests on their way
 const tallest = 6e6; // pixels; browsers allow some more
+const ends = 24e3; // pixels at both ends of a long list that are as they would be in a short one
+const still = 150; // milliseconds without scrolling: it is over
 
 export class List {
-  #box; #spacer; #layer; #ask; #choose; #follows; #view; #tall;
+  #box; #spacer; #layer; #ask; #choose; #follows; #view; #tall; #head;
   #rows = new Map(); // by place in the list, from 1
   #asked = new Set(); // pages on their way
-  #drawn = []; // elements, reused
+  #drawn = []; // elements, reused; in their order
+  #first = 0; // the row in front of them
+  #look = 0; // counts what changes all rows
   #top = 0; // number of rows above the screen, with a fraction
-  #set = -1; // scrollTop as set by ourselves
+  #set = -1; // scrollTop as it was last
+  #by = false; // a wheel or a finger scrolls: by rows, and not to a place
+  #held = false; // by a finger
+  #timer = 0;
   #queued = false;
   total = 0;
   known = 0; // entries whose facts are there
@@ -23,19 +39,33 @@ export class List {
 
   // ask(from, count) requests rows; choose(n) is told of a selection,
   // follows(bool) when scrolling turns following on or off. A view says which
-  // columns a row has and fills them; a row is tall pixels high.
-  constructor(box, { ask, choose, follows, view = entries, tall = 24 }) {
+  // columns a row has, and fills them; a row is tall pixels high.
+  constructor(box, { ask, choose, follows, view, tall = 24 }) {
     this.#view = view;
     this.#tall = tall;
     this.#box = box;
     this.#spacer = box.querySelector("#spacer");
     this.#layer = box.querySelector("#rows");
+    this.#head = box.querySelector("#columns");
     this.#ask = ask;
     this.#choose = choose;
     this.#follows = follows;
-    box.addEventListener("scroll", () => this.#scrolled());
-    box.addEventListener("wheel", (e) => this.#wheel(e), { passive: false });
-    box.addEventListener("keydown", (e) => this.#key(e));
+    const passive = { passive: true };
+    box.addEventListener("scroll", () => this.#scrolled(), passive);
+    box.addEventListener("wheel", (e) => {
+      this.#by = true;
+      // Before the list moves, so that what comes meanwhile does not move it back.
+      if (e.deltaY < 0 && this.follow && this.#top > 0) this.setFollow(false);
+    }, passive);
+    for (const name of ["touchstart", "touchmove", "touchend", "touchcancel"]) box.addEventListener(name, () => {
+      this.#by = true;
+      this.#held = name === "touchstart" || name === "touchmove";
+    }, passive);
+    box.addEventListener("pointerdown", (e) => {
+      if (e.pointerType !== "mouse" || e.target !== box) return; // on the bar
+      this.#by = false;
+      if (this.follow) this.setFollow(false);
+    });
     this.#layer.addEventListener("click", (e) => {
       const row = e.target.closest(".row");
       if (row?.dataset.at) this.select(Number(row.dataset.at));
@@ -56,12 +86,19 @@ export class List {
     this.draw();
   }
 
+  changed() {
+    this.#look++;
+    this.draw();
+  }
+
   setTotal(n) {
     if (n === this.total) return;
     this.total = n;
-    this.#box.setAttribute("aria-rowcount", n);
+    this.#box.setAttribute("aria-rowcount", n + (this.#head ? 1 : 0));
     this.#fit();
+    if (this.#held) return this.draw();
     if (this.follow) this.#move(this.#goal());
+    else if (this.#scaled() && !this.#timer) this.#move(this.#top); // a row has less of the bar
     this.draw();
   }
 
@@ -69,6 +106,12 @@ export class List {
   setKnown(n) {
     if (n === this.known) return;
     this.known = n;
+    this.draw();
+  }
+
+  // stale asks again for the row of an entry: something was said about it.
+  stale(n) {
+    for (const row of this.#rows.values()) if (row.n === n) row.sure = false;
     this.draw();
   }
 
@@ -84,7 +127,10 @@ export class List {
   add({ from, rows, known, error }) {
     this.#asked.delete(Math.floor((from - 1) / page));
     if (error) console.warn(error);
-    rows.forEach((r, i) => this.#rows.set(from + i, Object.assign(r, { sure: r.n <= known })));
+    rows.forEach((r, i) => {
+      this.#rows.set(from + i, Object.assign(r, { sure: r.n <= known }));
+      if (r.on) this.stale(r.on);
+    });
     if (this.#rows.size > kept) {
       const near = (n) => Math.abs(n - this.#top) < kept / 2;
       for (const n of this.#rows.keys()) if (!near(n)) this.#rows.delete(n);
@@ -92,16 +138,35 @@ export class List {
     this.draw();
   }
 
+  row(at) { return this.#rows.get(at); }
+
+  // upper is the first place that is whole on the screen, screen how many are.
+  get upper() { return Math.min(Math.ceil(this.#top) + 1, this.total); }
+  get screen() { return Math.max(1, Math.floor(this.#visible())); }
+
+  // select chooses a place. reveal does not tell of it, and puts it in the middle
+  // where it was not to be seen.
   select(n) {
-    n = Math.max(1, Math.min(n, this.total));
     if (!this.total) return;
+    this.#show(n, false);
+    this.#choose(this.chosen);
+  }
+
+  reveal(n) { if (this.total) this.#show(n, true); }
+
+  #show(n, middle) {
+    n = Math.max(1, Math.min(n, this.total));
     this.chosen = n;
     if (n < this.total && this.head === null) this.setFollow(false);
-    const visible = Math.floor(this.#visible());
-    if (n - 1 < this.#top) this.#move(n - 1);
-    if (n > this.#top + visible) this.#move(n - visible);
+    const visible = this.screen;
+    if (n - 1 < this.#top || n > this.#top + visible) this.#move(middle ? n - visible / 2 : n - 1 < this.#top ? n - 1 : n - this.#visible());
     this.draw();
-    this.#choose(n);
+  }
+
+  // lift puts a place at the upper edge and chooses nothing.
+  lift(n) {
+    if (!this.follow) this.#move(n - 1);
+    this.draw();
   }
 
   // setHead puts the playhead behind a place, null takes it away. The list follows
@@ -127,58 +192,62 @@ export class List {
     this.draw();
   }
 
-  #visible() { return this.#box.clientHeight / this.#tall; }
+  get #bar() { return this.#head?.offsetHeight || 0; }
+  #window() { return Math.max(0, this.#box.clientHeight - this.#bar); }
+  #visible() { return this.#window() / this.#tall; }
   #last() { return Math.max(0, this.total - this.#visible()); }
   #height() { return Math.min(this.total * this.#tall, tallest); }
-  #range() { return Math.max(1, this.#height() - this.#box.clientHeight); }
+  #range() { return Math.max(1, this.#height() - this.#window()); }
   #scaled() { return this.total * this.#tall > tallest; }
-
-  #fit() { this.#spacer.style.height = `${this.#height()}px`; }
+  #fit() { this.#spacer.style.height = `${this.#height() + this.#bar}px`; }
 
   #resized() {
+    this.#view.fit?.(this.#box.clientWidth);
     this.#fit();
     this.#move(this.follow ? this.#goal() : this.#top);
     this.draw();
   }
 
+  // yAt is where the bar stands for a row at the upper edge, topAt the inverse.
+  #yAt(top) {
+    const rows = ends / this.#tall, last = this.#last(), range = this.#range();
+    if (!this.#scaled() || top <= rows) return top * this.#tall;
+    if (top >= last - rows) return range - (last - top) * this.#tall;
+    return ends + ((top - rows) / (last - 2 * rows)) * (range - 2 * ends);
+  }
+
+  #topAt(y) {
+    const rows = ends / this.#tall, last = this.#last(), range = this.#range();
+    if (!this.#scaled() || y <= ends) return y / this.#tall;
+    if (y >= range - ends) return last - (range - y) / this.#tall;
+    return rows + ((y - ends) / (range - 2 * ends)) * (last - 2 * rows);
+  }
+
   // move puts the row number top at the upper edge.
   #move(top) {
     this.#top = Math.max(0, Math.min(top, this.#last()));
-    const y = this.#scaled() ? (this.#top / Math.max(1, this.#last())) * this.#range() : this.#top * this.#tall;
-    this.#box.scrollTop = y;
+    this.#box.scrollTop = this.#yAt(this.#top);
     this.#set = this.#box.scrollTop;
   }
 
+  // Where the bar stands for more rows than it has pixels, a wheel or a finger still
+  // moves by rows; the bar is put right when that is over.
   #scrolled() {
     const y = this.#box.scrollTop;
-    if (Math.abs(y - this.#set) < 1) return; // our own doing
+    const by = y - this.#set;
+    if (Math.abs(by) < 1) return; // our own doing
     this.#set = y;
-    this.#top = this.#scaled() ? (y / this.#range()) * this.#last() : y / this.#tall;
-    this.setFollow(this.head === null && this.#top >= this.#last() - 0.5);
-  }
-
-  // Where the bar stands for more rows than it has pixels, a turn of the wheel
-  // still moves by rows.
-  #wheel(e) {
-    if (!this.#scaled() || e.ctrlKey) return;
-    e.preventDefault();
-    const unit = e.deltaMode === 1 ? 1 : e.deltaMode === 2 ? this.#visible() : 1 / this.#tall;
-    this.#move(this.#top + e.deltaY * unit);
-    this.setFollow(this.head === null && this.#top >= this.#last() - 0.5);
-  }
-
-  #key(e) {
-    if (e.ctrlKey || e.metaKey || e.altKey) return;
-    const full = Math.floor(this.#visible()) - 1;
-    const from = this.chosen || Math.floor(this.#top) + 1;
-    const to = {
-      ArrowDown: this.chosen ? from + 1 : from, j: this.chosen ? from + 1 : from, ArrowUp: from - 1, k: from - 1,
-      PageDown: from + full, PageUp: from - full, Home: 1, End: this.total,
-    }[e.key];
-    if (to === undefined) return;
-    e.preventDefault();
-    this.select(to);
-    if (e.key === "End") this.setFollow(true);
+    const rows = this.#scaled() && this.#by && Math.abs(by) < 3 * this.#window();
+    this.#top = Math.max(0, Math.min(rows ? this.#top + by / this.#tall : this.#topAt(y), this.#last()));
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#timer = 0;
+      this.#by = this.#held;
+      if (this.#scaled()) this.#move(this.#top);
+    }, still);
+    if (by < 0 || this.head !== null) this.setFollow(false);
+    else if (this.#top >= this.#last() - 0.5) this.setFollow(true);
+    this.draw();
   }
 
   draw() {
@@ -193,102 +262,75 @@ export class List {
   #paint() {
     const first = Math.floor(this.#top);
     const count = Math.max(0, Math.min(Math.ceil(this.#visible()) + 1, this.total - first));
-    while (this.#drawn.length < count) this.#drawn.push(this.#layer.appendChild(blank(this.#view.columns)));
-    while (this.#drawn.length > count) this.#drawn.pop().remove();
+    this.#reuse(first, count);
+    this.#layer.style.transform = `translateY(${(first - this.#top) * this.#tall}px)`;
     const wanted = new Set();
+    const want = (n) => {
+      const row = this.#rows.get(n);
+      if (!row || !row.sure && row.n <= this.known) wanted.add(Math.floor((n - 1) / page));
+      return row;
+    };
     this.settled = true;
+    let active = "";
     for (let i = 0; i < count; i++) {
       const n = first + i + 1;
       const el = this.#drawn[i];
-      el.style.transform = `translateY(${(first + i - this.#top) * this.#tall}px)`;
-      const row = this.#rows.get(n);
+      const row = want(n);
       if (!row) this.settled = false;
-      if (!row || !row.sure && row.n <= this.known) wanted.add(Math.floor((n - 1) / page));
       this.#fill(el, n, row);
+      if (n === this.chosen) active = el.id;
       el.classList.toggle("ahead", this.head !== null && n > this.head);
       el.classList.toggle("head", n === this.head);
     }
-    for (const p of wanted) {
-      if (this.#asked.has(p)) continue;
-      if (this.#ask(p * page + 1, page)) this.#asked.add(p);
+    if (active) this.#box.setAttribute("aria-activedescendant", active);
+    else this.#box.removeAttribute("aria-activedescendant");
+    if (count) for (const n of [first + count + ahead, first + 1 - ahead, first]) want(Math.max(1, Math.min(n, this.total)));
+    for (const p of wanted) { // those on the screen first
+      if (this.#asked.size >= atOnce) break;
+      if (!this.#asked.has(p) && this.#ask(p * page + 1, page)) this.#asked.add(p);
     }
+  }
+
+  // reuse takes elements whose rows have left the screen for those that come.
+  #reuse(first, count) {
+    const drawn = this.#drawn;
+    let by = first - this.#first;
+    this.#first = first;
+    if (Math.abs(by) < drawn.length) {
+      for (; by > 0; by--) this.#layer.append(drawn[0]), drawn.push(drawn.shift());
+      for (; by < 0; by++) this.#layer.prepend(drawn.at(-1)), drawn.unshift(drawn.pop());
+    }
+    while (drawn.length < count) drawn.push(this.#layer.appendChild(blank(this.#view.columns)));
+    while (drawn.length > count) drawn.pop().remove();
   }
 
   #fill(el, n, row) {
     const chosen = n === this.chosen;
-    if (el.shown === row && el.n === n && el.chosen === chosen) return;
+    const before = this.#rows.get(n - 1);
+    if (el.shown === row && el.n === n && el.chosen === chosen && el.before === before && el.look === this.#look) return;
     // While it is played, a row stays until the next one is there: nothing flickers.
     if (!row && el.shown && this.head !== null && this.follow) return;
-    Object.assign(el, { shown: row, n, chosen });
+    Object.assign(el, { shown: row, n, chosen, before, look: this.#look });
+    el.id = `at-${n}`;
     el.dataset.at = n;
-    el.setAttribute("aria-rowindex", n);
+    el.setAttribute("aria-rowindex", n + (this.#head ? 1 : 0));
     el.setAttribute("aria-selected", chosen);
-    this.#view.fill(el, row, this.start);
+    this.#view.fill(el, row, { start: this.start, before });
   }
 
-  // setTall changes the height of the rows.
   setTall(tall) {
     this.#tall = tall;
     this.#resized();
   }
 }
 
-// entries is the view of one recording.
-const entries = {
-  columns: ["n", "time", "conn", "dir", "kind", "text", "took", "size"],
-  fill(el, row, start) {
-    const [number, time, conn, dir, kind, text, took, size] = el.children;
-    number.textContent = row ? row.n : "";
-    if (!row) {
-      el.className = "row loading";
-      for (const c of [time, conn, dir, kind, took, size]) c.textContent = "";
-      text.textContent = "…";
-      return;
-    }
-    el.className = `row ${row.dir || "about"} ${row.level || ""} ${row.kind === "secure" || row.kind === "note" ? row.kind : ""} ${row.quiet ? "quiet" : ""}`;
-    time.textContent = clock(start + row.t * 1000);
-    conn.textContent = row.conn ? `#${row.conn}` : "";
-    dir.textContent = { CS: "→", SC: "←" }[row.dir] || { open: "●", close: "○", secure: "▣", note: "◆" }[row.kind] || "·";
-    dir.title = { CS: "client to server", SC: "server to client" }[row.dir] || row.kind;
-    kind.textContent = row.kind;
-    text.textContent = row.summary;
-    if (row.outcome) {
-      const tag = document.createElement("span");
-      tag.className = "tag";
-      tag.textContent = row.outcome;
-      text.prepend(tag);
-    }
-    for (const [cls, words] of [["code", row.codes || []], ["xep", row.xeps || []]]) {
-      if (!words.length) continue;
-      const el = document.createElement("span");
-      el.className = cls;
-      el.textContent = words.join(" ");
-      text.append(el);
-    }
-    took.textContent = row.latency ? `${row.latency < 10 ? row.latency.toFixed(1) : Math.round(row.latency)} ms` : "";
-    size.textContent = row.size ? bytes(row.size) : "";
-  },
-};
-
 function blank(columns) {
-  const el = document.createElement("div");
+  const el = node("div", "row");
   el.setAttribute("role", "row");
-  for (const c of columns) {
-    const cell = el.appendChild(document.createElement("span"));
-    cell.className = c;
+  columns.forEach((c, i) => {
+    const cell = el.appendChild(node("span", c));
     cell.setAttribute("role", "gridcell");
-  }
+    cell.setAttribute("aria-colindex", i + 1);
+  });
   return el;
-}
-
-export function clock(ms) {
-  const d = new Date(ms);
-  const two = (n) => String(n).padStart(2, "0");
-  return `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}.${String(d.getMilliseconds()).padStart(3, "0")}`;
-}
-
-export function bytes(n) {
-  if (n < 10000) return `${n} B`;
-  if (n < 1e7) return `${(n / 1000).toFixed(n < 1e5 ? 1 : 0)} kB`;
-  return `${(n / 1e6).toFixed(1)} MB`;
 }
