@@ -106,6 +106,7 @@
 //	ladder   from, count        beside those rows: lanes of the connections, pairs of requests and answers, phases
 //	follow   n                  the way of the message that entry n is of: stages, lanes
 //	head     at, n, t, to, by   where the playhead is: n, at, t, next (seconds), length
+//	overview version, by, down, from, to   connections by a column, traffic of a range of seconds, latencies (ns) and findings; same = as with that version
 //	density                     how much was when: length, width (seconds), cs, sc, warnings, errors, notes
 //	note     n, text            notes something on an entry, or at the end
 //	keep                        keeps what the ring holds: file

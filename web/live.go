@@ -46,21 +46,22 @@ func (q *request) into(v any) { _ = json.Unmarshal(q.whole, v) }
 
 // operations answers what the page asks, by Op. The answer has the field "op".
 var operations = map[string]func(*page, request) any{
-	"rows":    (*page).rows,
-	"entry":   (*page).entry,
-	"filter":  (*page).filter,
-	"head":    (*page).head,
-	"density": (*page).density,
-	"keep":    (*page).keep,
-	"note":    (*page).note,
-	"hide":    (*page).hide,
-	"place":   (*page).place,
-	"ladder":  (*page).ladder,
-	"follow":  (*page).follow,
-	"clear":   (*page).clear,
-	"beat":    (*page).beat,
-	"piece":   (*page).piece,
-	"copy":    (*page).copy,
+	"rows":     (*page).rows,
+	"entry":    (*page).entry,
+	"filter":   (*page).filter,
+	"head":     (*page).head,
+	"density":  (*page).density,
+	"keep":     (*page).keep,
+	"note":     (*page).note,
+	"hide":     (*page).hide,
+	"place":    (*page).place,
+	"ladder":   (*page).ladder,
+	"follow":   (*page).follow,
+	"clear":    (*page).clear,
+	"beat":     (*page).beat,
+	"piece":    (*page).piece,
+	"copy":     (*page).copy,
+	"overview": (*page).overview,
 }
 
 // patient are the operations that wait for something else than the processor.
