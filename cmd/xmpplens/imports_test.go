@@ -27,6 +27,7 @@ var mayImport = map[string][]string{
 	"record/diff":         {"record", "record/timeline", "decode/..."},
 	"proxy/session":       {"record", "decode", "decode/stanza", "proxy/websocket"},
 	"proxy/rule":          {"decode", "decode/filter", "decode/stanza", "decode/track", "proxy/session", "record"},
+	"proxy/rule/script":   {"decode", "decode/filter", "decode/stanza", "proxy/rule", "proxy/session", "record"},
 	"proxy":               {"proxy/session", "proxy/rule", "proxy/mitmca", "proxy/tap", "proxy/websocket", "record"},
 	"proxy/replay":        {"record", "record/timeline", "decode/..."},
 	"proxy/proxytest":     {"proxy/mitmca"},
