@@ -22,10 +22,14 @@ import (
 //	expect later within 5s: EXPR     an entry behind it, in the same connection, matches
 //	expect never: EXPR               none does
 //
-// The time can be left out, and with an answer the expression.
+// The time can be left out, and with an answer the expression. A rule or a script
+// that notes one makes a recording that is checked by itself: what it is about goes on
+// behind the note, in the same connection.
 type expectation struct {
 	text   string
-	on     int // the entry; 0 = the note's own place
+	by     string        // who says so
+	noted  time.Duration // when
+	on     int           // the entry; 0 = the note's own place
 	what   string
 	within time.Duration // 0 = whenever
 	match  *filter.Filter
@@ -43,10 +47,15 @@ var expectForm = regexp.MustCompile(`^expect(?: +(answer|later|never))?(?: +with
 
 const expectHint = `for example: expect: type == "result", expect answer within 2s, expect later: message and from.bare == "a@b", expect never: errors`
 
+// expects tells whose notes can be expectations.
+func expects(by string) bool {
+	return by == record.ByUser || strings.HasPrefix(by, "rule ") || strings.HasPrefix(by, "script ")
+}
+
 // readExpectation reads a note; nil when it is none of that kind.
 func readExpectation(ev record.Event) (*expectation, error) {
 	text := strings.TrimSpace(ev.Text)
-	if ev.E != record.EventNote || ev.By != record.ByUser || !strings.HasPrefix(text, "expect") {
+	if ev.E != record.EventNote || !expects(ev.By) || !strings.HasPrefix(text, "expect") {
 		return nil, nil
 	}
 	if rest := text[len("expect"):]; rest != "" && rest[0] != ':' && rest[0] != ' ' {
@@ -63,7 +72,7 @@ func readExpectation(ev record.Event) (*expectation, error) {
 	if m == nil {
 		return nil, bad(errors.New("not a form of an expectation"), expectHint)
 	}
-	x := &expectation{text: text, on: int(ev.N), what: m[1], conn: ev.C}
+	x := &expectation{text: text, by: ev.By, noted: ev.T, on: int(ev.N), what: m[1], conn: ev.C}
 	if m[2] != "" {
 		d, err := time.ParseDuration(m[2])
 		if err != nil {
@@ -122,7 +131,7 @@ func (x *expectation) see(e *timeline.Entry) {
 		return
 	}
 	if !x.begun {
-		mine := x.on > 0 && e.N == x.on || x.on == 0 && e.Kind == record.EventNote && e.By == record.ByUser && strings.TrimSpace(e.Event.Text) == x.text
+		mine := x.on > 0 && e.N == x.on || x.on == 0 && e.Kind == record.EventNote && e.By == x.by && (x.by == record.ByUser || e.T == x.noted) && strings.TrimSpace(e.Event.Text) == x.text
 		if !mine {
 			return
 		}
@@ -156,7 +165,7 @@ func (x *expectation) see(e *timeline.Entry) {
 			}
 		}
 	case "later":
-		if x.conn != 0 && e.Conn != x.conn || e.Kind == record.EventNote && e.By == record.ByUser {
+		if x.conn != 0 && e.Conn != x.conn || e.Kind == record.EventNote && expects(e.By) {
 			return
 		}
 		if e.Matches(x.match) {
@@ -165,7 +174,7 @@ func (x *expectation) see(e *timeline.Entry) {
 			}
 		}
 	case "never":
-		if x.conn != 0 && e.Conn != x.conn || late || e.Kind == record.EventNote && e.By == record.ByUser {
+		if x.conn != 0 && e.Conn != x.conn || late || e.Kind == record.EventNote && expects(e.By) {
 			return
 		}
 		if e.Matches(x.match) {

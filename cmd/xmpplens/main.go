@@ -21,22 +21,23 @@ const (
 )
 
 type commandLine struct {
-	Proxy   proxyCmd         `cmd:"" help:"Stand between clients and a server, show and record what they say."`
-	Show    showCmd          `cmd:"" help:"Print a recording."`
-	Web     webCmd           `cmd:"" help:"Open the viewer on a recording."`
-	Export  exportCmd        `cmd:"" help:"Write a recording for other programs: a page, stream files, JSON Lines, text, Wireshark."`
-	Import  importCmd        `cmd:"" help:"Make a recording of a capture, of stream files, of a debug log; or a readable one of a tap whose TLS keys came later."`
-	Demo    demoCmd          `cmd:"" help:"Play a recorded conversation through the real proxy; needs no server."`
-	Redact  redactCmd        `cmd:"" help:"Make a recording that can be shared: names, texts and secrets replaced."`
-	Check   checkCmd         `cmd:"" help:"Print what is wrong in a recording, for CI."`
-	Note    noteCmd          `cmd:"" help:"Say something about an entry of a recording; check can hold it to that."`
-	Diff    diffCmd          `cmd:"" help:"Compare two recordings by meaning: what differs between two servers, or two runs."`
-	Stats   statsCmd         `cmd:"" help:"Counts, rates and latencies of a recording."`
-	Replay  replayCmd        `cmd:"" help:"Play one side of a recording to a live client or server."`
-	XEP     xepCmd           `cmd:"" name:"xep" help:"Which XEP or RFC a namespace belongs to, and the other way round."`
-	Doctor  doctorCmd        `cmd:"" help:"Look at a domain, and tell which way of looking works; or at a client, and tell what to set in it."`
-	CA      caCmd            `cmd:"" name:"ca" help:"The certificate authority and how to trust it."`
-	Version kong.VersionFlag `short:"V" help:"Print the version."`
+	Proxy    proxyCmd         `cmd:"" help:"Stand between clients and a server, show and record what they say."`
+	Show     showCmd          `cmd:"" help:"Print a recording."`
+	Web      webCmd           `cmd:"" help:"Open the viewer on a recording."`
+	Export   exportCmd        `cmd:"" help:"Write a recording for other programs: a page, stream files, JSON Lines, text, Wireshark."`
+	Import   importCmd        `cmd:"" help:"Make a recording of a capture, of stream files, of a debug log; or a readable one of a tap whose TLS keys came later."`
+	Demo     demoCmd          `cmd:"" help:"Play a recorded conversation through the real proxy; needs no server."`
+	Redact   redactCmd        `cmd:"" help:"Make a recording that can be shared: names, texts and secrets replaced."`
+	Check    checkCmd         `cmd:"" help:"Print what is wrong in a recording, for CI."`
+	Note     noteCmd          `cmd:"" help:"Say something about an entry of a recording; check can hold it to that."`
+	Diff     diffCmd          `cmd:"" help:"Compare two recordings by meaning: what differs between two servers, or two runs."`
+	Stats    statsCmd         `cmd:"" help:"Counts, rates and latencies of a recording."`
+	Replay   replayCmd        `cmd:"" help:"Play one side of a recording to a live client or server."`
+	XEP      xepCmd           `cmd:"" name:"xep" help:"Which XEP or RFC a namespace belongs to, and the other way round."`
+	Scenario scenarioCmd      `cmd:"" help:"What --scenario of proxy can play: list it, or print the rules of one."`
+	Doctor   doctorCmd        `cmd:"" help:"Look at a domain, and tell which way of looking works; or at a client, and tell what to set in it."`
+	CA       caCmd            `cmd:"" name:"ca" help:"The certificate authority and how to trust it."`
+	Version  kong.VersionFlag `short:"V" help:"Print the version."`
 }
 
 const examples = `Examples:

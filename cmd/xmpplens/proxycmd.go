@@ -45,6 +45,7 @@ type proxyCmd struct {
 	Grace        time.Duration `default:"1s" help:"How long sessions may end by themselves at exit (${default})."`
 	storage      `embed:""`
 	ways         `embed:""`
+	Armed        armed `embed:""`
 	display      `embed:""`
 }
 
@@ -77,11 +78,18 @@ func (proxyCmd) Examples() string {
     nft add rule inet xmpplens out meta skuid != USER tcp dport '{ 5222, 5223 }' redirect to :15222
                                                            where USER is who runs xmpplens; nft delete table inet xmpplens ends it
   xmpplens proxy --compression=inflate localhost:5222      stream compression is passed on and read
+  xmpplens proxy --scenario=lost-acks example.org          what the client does when something goes wrong; --scenario=help lists more
+  xmpplens proxy --rule 'drop if ns == "urn:xmpp:sm:3" and name == "a"' example.org
+  xmpplens proxy --rule 'answer service-unavailable if iq and roster' --rule 'delay 2s jitter 1s if message' example.org
+  xmpplens proxy --rules=mine.yaml --script=mine.star example.org
   xmpplens proxy --tap --keylog=keys.log example.org       alter nothing: read along with the client's TLS secrets
   xmpplens proxy --format=json example.org | jq .summary`
 }
 
 func (c *proxyCmd) Run(s *streams) error {
+	if c.Armed.asksHelp() {
+		return listScenarios(s)
+	}
 	if err := c.storage.check(); err != nil {
 		return err
 	}
@@ -107,6 +115,7 @@ func (c *proxyCmd) Run(s *streams) error {
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := interruptible(s)
 	defer stop()
+	disarm := func() {}
 	return (&lens{
 		storage: c.storage, web: c.webAddress(), display: c.display, proxy: p, streams: s,
 		greet: func(viewer string) {
@@ -120,6 +129,7 @@ func (c *proxyCmd) Run(s *streams) error {
 			if viewer != "" {
 				s.say("xmpplens: viewer %s", viewer)
 			}
+			disarm = c.Armed.start(p, s.say)
 			if c.Tap {
 				s.say("xmpplens: tap: nothing is altered, TLS passes untouched and is read with the keys in %s", c.Keylog)
 				return
@@ -129,7 +139,10 @@ func (c *proxyCmd) Run(s *streams) error {
 			}
 			s.say("xmpplens: %s must trust %s (xmpplens ca trust)", who, p.CA.Path())
 		},
-		serve: func() error { return p.Serve(ctx, listeners...) },
+		serve: func() error {
+			defer func() { disarm() }()
+			return p.Serve(ctx, listeners...)
+		},
 	}).run()
 }
 
@@ -202,6 +215,7 @@ func (c *proxyCmd) configure() (*proxy.Proxy, error) {
 	}
 	errs = append(errs, c.ways.configure(p)...)
 	errs = append(errs, c.tap(p)...)
+	errs = append(errs, c.Armed.check(c.Tap)...)
 	errs = append(errs, c.checkEndpoint(p)...)
 	if c.Compression != "strip" {
 		p.Compression = c.Compression
