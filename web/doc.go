@@ -102,7 +102,7 @@
 //	filter   expr               the list is that of the expression from now on; or error, hint, column
 //	hide     classes            classes of entries that the list leaves out
 //	clear    n                  the list starts behind entry n; -1: behind the last; 0: at the beginning
-//	place    n or t, by, seq    where an entry is in the list: n, at, exact; by ±1: the next of its connection
+//	place    n, by, seq         where an entry is in the list: n, at, exact; by ±1: the next of its connection
 //	ladder   from, count        beside those rows: lanes of the connections, pairs of requests and answers, phases
 //	follow   n                  the way of the message that entry n is of: stages, lanes
 //	head     at, n, t, to, by   where the playhead is: n, at, t, next (seconds), length
