@@ -360,6 +360,9 @@ func (c *conn) do(ctx context.Context, e *session.Effect) {
 		for i := range c.legs {
 			c.legs[i].abort()
 		}
+	case session.Alert:
+		c.hurry()
+		l.alert()
 	case session.Sever:
 		c.hurry()
 		for i := range c.legs {

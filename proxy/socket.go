@@ -25,6 +25,7 @@ type socket struct {
 	fd   uintptr     // valid while polled
 	poll bool        // Read must not block; used by the reading goroutine only
 	eof  atomic.Bool // the TCP connection ended
+	bad  atomic.Bool // what is read from now on is no TLS: see leg.alert
 }
 
 func newSocket(nc net.Conn) *socket { return &socket{conn: nc} }
@@ -37,6 +38,9 @@ func (s *socket) Read(b []byte) (int, error) {
 			s.pre = nil
 		}
 		return n, nil
+	}
+	if s.bad.Load() {
+		return copy(b, noRecord), nil
 	}
 	var n int
 	var err error

@@ -82,3 +82,18 @@ func TestNothingArmed(t *testing.T) {
 		t.Error(p.err.String())
 	}
 }
+
+// A client hears a fatal TLS alert, and resumes.
+func TestCutWithAlert(t *testing.T) {
+	t.Parallel()
+	ca, server, p := play(t, "--rule", `cut tls-alert limit 1 if dir == "CS" and message`)
+	heard := hears(t, ca.File, server.Addr, 1)
+	out, err := proxytest.XMPPJSLives(t, p.ca, "xmpp://"+p.addr, julietJS, "capulet", proxytest.Life{To: romeo, Say: 1, Until: []string{"resumed", "acknowledged message 1"}})
+	if err != nil {
+		t.Fatal(out)
+	}
+	inOrder(t, out, "managed", "ALERT_BAD_RECORD_MAC", "disconnected", "resumed", "acknowledged message 1")
+	if s := heard(); strings.Count(s, "got message 1") != 1 {
+		t.Errorf("romeo: %s", s)
+	}
+}

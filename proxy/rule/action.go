@@ -121,7 +121,7 @@ func readFreeze(*reader, args) action {
 }
 
 func readCut(r *reader, a args) action {
-	how := r.manner(a.values["how"], "fin", "fin", "rst", "half", "no-notify", "stream-error")
+	how := r.manner(a.values["how"], "fin", "fin", "rst", "half", "no-notify", "tls-alert", "stream-error")
 	leg := session.Client
 	if r.among(a.values["leg"], "client", "client", "server") == "server" {
 		leg = session.Server

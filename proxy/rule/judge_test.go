@@ -98,6 +98,7 @@ func TestJudge(t *testing.T) {
 		{"send client xml '<presence from=\"${to}\"/>' in 1s if iq", get, `inject SC <presence from="d"/> 1s`},
 		{"cut rst if iq", get, "cut rst client "},
 		{"cut stream-error condition reset leg server if iq", get, "cut stream-error server reset"},
+		{"cut tls-alert if iq", get, "cut tls-alert client "},
 		{"freeze if iq", get, "freeze"},
 		{"truncate 10 then rst if iq", get, "truncate 10 rst"},
 		{"truncate if iq", `<iq id='12'/>`, "truncate 6 fin"},

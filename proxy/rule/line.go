@@ -18,7 +18,7 @@ const LineForm = `  RULE    = DOING { and DOING } { OPTION } if EXPR
           | set XPATH to TEXT | remove XPATH | insert XPATH xml XML [at first|last|before|after]
           | answer CONDITION [type T] [text TEXT] [in TIME] | answer result XML | answer xml XML
           | send client|server xml XML [in TIME] | note TEXT | stop recording
-          | cut fin|rst|half|no-notify|stream-error [leg client|server] [condition C]
+          | cut fin|rst|half|no-notify|tls-alert|stream-error [leg client|server] [condition C]
           | freeze | throttle RATE|off [dir CS|SC] | truncate [N|P%] [then fin|rst] | corrupt [N]
   OPTION  = name NAME | limit N | after N | every N | probability P | between TIME TIME | per connection | continue
   A value with blanks stands in quotes, 'so' or "so". EXPR is a filter, true is for all.`

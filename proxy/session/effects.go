@@ -81,6 +81,7 @@ const (
 	Wait                      // answer Elapsed with Timer after For
 	Slow                      // send no more than Rate bytes a second to Leg from here on; 0 = as fast as it goes
 	Abort                     // reset both legs
+	Alert                     // end the TLS layer of Leg with a fatal alert
 	Sever                     // end both legs with FIN, TLS without close_notify
 )
 

@@ -396,6 +396,12 @@ func (s *Session) cut(x Cut) {
 		s.do(Effect{Do: Abort})
 	case NoNotify:
 		s.do(Effect{Do: Sever})
+	case TLSAlert:
+		if s.tls[x.Leg] == secured {
+			s.do(Effect{Do: Alert, Leg: x.Leg})
+		} else {
+			s.remark(Note{x.Reason, "warning", "the " + x.Leg.String() + " leg has no TLS to send an alert in"})
+		}
 	}
 	s.end()
 }

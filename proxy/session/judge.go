@@ -171,7 +171,7 @@ type Truncate struct {
 type Cut struct {
 	Reason
 	Manner    Manner
-	Leg       Leg    // the one that hears of it, for Half and StreamError
+	Leg       Leg    // the one that hears of it, for Half, TLSAlert and StreamError
 	Condition string // of StreamError; "" = internal-server-error
 }
 
@@ -183,10 +183,11 @@ const (
 	RST                       // both legs are reset
 	Half                      // nothing more is sent to Leg; the frame passes on no more, the other direction flows on
 	NoNotify                  // both legs end with FIN, but TLS without close_notify, as after an attack or a crash
+	TLSAlert                  // Leg is told a fatal TLS alert (bad_record_mac, RFC 8446 §6.2), then both are closed; without TLS it is FIN, with a note
 	StreamError               // Leg is told a stream error with Condition (RFC 6120 §4.9), then both are closed
 )
 
-var manners = [...]string{"fin", "rst", "half", "no-notify", "stream-error"}
+var manners = [...]string{"fin", "rst", "half", "no-notify", "tls-alert", "stream-error"}
 
 // String returns the name that rules use.
 func (m Manner) String() string {
