@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/xdg-go/scram"
 
@@ -60,6 +61,59 @@ type play struct {
 	conv   *scram.ClientConversation
 	ns     string
 	floods int
+	timers []int64
+	dice   uint32 // of the judge
+}
+
+// Judge takes what is to be done from what was done before.
+func (p *play) Judge(seen Seen) Plan {
+	p.dice = p.dice*1664525 + uint32(seen.Frame.Offset) + 1013904223
+	r := Reason{By: "rule"}
+	message := []byte("<message xmlns='jabber:client'/>")
+	switch p.dice >> 24 & 15 {
+	case 0:
+		return Plan{Hold{Reason: r}, Edit{r, message}}
+	case 1:
+		return Plan{Drop{r}}
+	case 2:
+		return Plan{Answer{Reason: r, Bytes: message}}
+	case 3:
+		return Plan{Edit{r, message}, Duplicate{r, 1}}
+	case 4:
+		return Plan{Inject{Reason: r, Dir: seen.Dir, Bytes: message, Swallow: true}, Delay{r, time.Second}}
+	case 5:
+		return Plan{Reorder{Reason: r}}
+	case 6:
+		if p.dice>>16&63 == 0 {
+			return Plan{Cut{Reason: r, Manner: Manner(p.dice >> 8 % 5), Leg: Server}}
+		}
+	}
+	return nil
+}
+
+// meddle arms, decides, injects, or lets time pass.
+func (p *play) meddle(kind byte, d record.Dir) {
+	p.dice += uint32(kind)
+	switch {
+	case kind == 0:
+		p.handle(Input{On: Arm, Judge: p})
+	case kind == 1:
+		p.handle(Input{On: Arm})
+	case kind < 4 && len(p.timers) > 0:
+		id := p.timers[0]
+		p.timers = p.timers[1:]
+		p.handle(Input{On: Elapsed, Timer: id})
+	case kind == 4:
+		in := Input{On: Put, Injection: Injection{Dir: d, Bytes: []byte("<iq xmlns='jabber:client' type='get' id='1'/>"), Swallow: true}}
+		if p.s.Refuses(in) == nil {
+			p.handle(in)
+		}
+	default:
+		for _, h := range p.s.Held() {
+			p.handle(Input{On: Decided, Verdict: Verdict{Dir: h.Dir, Offset: h.Offset, Decision: []Decision{Pass, DropIt}[kind&1], All: kind == 6}})
+			return
+		}
+	}
 }
 
 func (p *play) handle(in Input) {
@@ -72,6 +126,8 @@ func (p *play) handle(in Input) {
 		switch e.Do {
 		case Dial, Secure, Redirect:
 			p.asked = append(p.asked, e)
+		case Wait:
+			p.timers = append(p.timers, e.Timer)
 		}
 	}
 	// MaxFrame, a tag of decode.MaxTag, and the last chunk.
@@ -103,7 +159,7 @@ func (p *play) busy(l Leg) bool {
 }
 
 func (p *play) data(d record.Dir, b []byte) {
-	if len(b) == 0 || d == record.CS && (p.busy(Client) || p.s.Waits(d)) || d == record.SC && (p.busy(Server) || !p.s.ServerReady()) {
+	if len(b) == 0 || d == record.CS && (p.busy(Client) || p.s.Waits(d)) || d == record.SC && (p.busy(Server) || !p.s.ServerReady() || p.s.Waits(d)) {
 		return
 	}
 	p.handle(Input{On: Data, Dir: d, Bytes: b})
@@ -280,6 +336,8 @@ func (p *play) run(in []byte) {
 			if op>>5 == 7 {
 				p.handle(Input{On: WriteFailed, Leg: l, Err: errors.New("broken pipe")})
 				p.broken = true
+			} else {
+				p.meddle(op>>5, d)
 			}
 		case 15:
 			if op>>5 == 7 {
@@ -292,6 +350,10 @@ func (p *play) run(in []byte) {
 	p.end(Client, nil)
 	p.replies()
 	p.end(Server, nil)
+	for n := 0; len(p.timers) > 0 && n < 10_000; n++ {
+		p.meddle(2, record.CS)
+		p.replies()
+	}
 }
 
 func newPlay(t *testing.T, a, b byte) *play {

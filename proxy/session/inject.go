@@ -67,7 +67,7 @@ func (s *Session) CanPut(d record.Dir) error {
 		return errors.New("session: the connection is only tapped, nothing can be put into TLS that passes untouched; run the proxy without --tap")
 	case s.bosh != nil:
 		return errors.New("session: nothing can be put into a session over BOSH, the client numbers its requests, and the server its answers with them; use a client that speaks WebSocket or TCP")
-	case !s.authed:
+	case !s.authed || s.armed:
 		return errors.New("session: the login has not ended")
 	case s.way(d).frozen:
 		return refuse("nothing is sent to the %s any more", l)
@@ -79,7 +79,7 @@ func (s *Session) CanPut(d record.Dir) error {
 		return refuse("the %s has gone", l)
 	case s.ws != nil && s.messages(d).lost:
 		return errors.New("session: the framing of the WebSocket is lost in this direction")
-	case len(s.way(d).queue) >= maxMoved:
+	case s.way(d).full(0):
 		return errors.New("session: too much waits for the end of an element that is on its way")
 	}
 	return s.tooMuch(d)
@@ -276,7 +276,7 @@ func (s *Session) injects(x Inject) {
 
 func (s *Session) injectsNow(in Injection, x Inject) {
 	err := s.refusesPut(in)
-	if err != nil && !s.authed && s.bosh == nil && s.tap == nil && !s.closed { // a rule may answer a login
+	if err != nil && s.quiet() { // a rule may answer a login
 		_, err = s.parse(in.Dir, in.Bytes)
 	}
 	switch {
@@ -287,6 +287,15 @@ func (s *Session) injectsNow(in Injection, x Inject) {
 	default:
 		s.put(in)
 	}
+}
+
+// quiet reports whether a login is going on in which the proxy says nothing of its
+// own.
+func (s *Session) quiet() bool {
+	settled := func(t tlsState) bool { return t == plain || t == secured }
+	return s.armed && s.bosh == nil && s.tap == nil && !s.closed && s.failed == nil && len(s.cfg.Accounts) == 0 &&
+		s.begun && s.connected && !s.waitServer && len(s.waiting) == 0 && !s.ownServer && !s.replay && !s.holding &&
+		settled(s.tls[Client]) && settled(s.tls[Server]) && s.zip.state == uncompressed && !s.ic.cs.frozen && !s.ic.sc.frozen
 }
 
 // put sends elements of nobody's, at a boundary.

@@ -29,10 +29,11 @@ const (
 	maxKept = 1 << 20
 	// maxBehind bounds what is read behind a frame that is held, in bytes.
 	maxBehind = 256 << 10
-	// maxCopies bounds the copies of one frame.
+	// maxCopies bounds the copies of one frame, maxCopied their bytes.
 	maxCopies = 1000
+	maxCopied = 8 << 20
 	// maxMoved bounds the stanzas that wait to go behind others, and the
-	// injections that wait for a boundary.
+	// injections that wait for a boundary; maxKept bounds their bytes.
 	maxMoved = 100
 )
 
@@ -72,6 +73,17 @@ type way struct {
 	from, to int64
 	buf      []byte
 	copying  bool
+}
+
+// full reports whether n bytes more must not wait.
+func (w *way) full(n int) bool {
+	for _, m := range w.moved {
+		n += len(m.raw)
+	}
+	for i := range w.queue {
+		n += len(w.queue[i].Bytes)
+	}
+	return len(w.moved)+len(w.queue) >= maxMoved || n > maxKept
 }
 
 func (s *Session) way(d record.Dir) *way {
@@ -204,7 +216,7 @@ func (s *Session) walk(d record.Dir) {
 			s.underWay(d, f)
 			continue
 		}
-		s.treat(d, f)
+		s.treat(d, &f)
 	}
 	switch rest := h.dec.Unread(); {
 	case s.closed || s.pauses(d):
@@ -227,7 +239,7 @@ func (s *Session) underWay(d record.Dir, f decode.Frame) {
 		s.send(into(d), f.Raw[w.sent-f.Offset:])
 		w.sent = end
 	}
-	s.showFixed(d, f)
+	s.showFixed(d, f, nil)
 	if isStanza(&f) {
 		s.counted(d, 1)
 	} else if manages(&f) {
@@ -309,11 +321,15 @@ func (s *Session) flushRun(d record.Dir) {
 	}
 }
 
-// showFixed asks about a frame that goes its way whatever is said.
-func (s *Session) showFixed(d record.Dir, f decode.Frame) {
+// showFixed asks about a frame that goes its way whatever is said; now is the frame
+// as long as it is not sent.
+func (s *Session) showFixed(d record.Dir, f decode.Frame, now *pending) {
 	if s.ic.judge == nil {
 		return
 	}
+	w := s.way(d)
+	w.now = now
+	defer func() { w.now = nil }()
 	for _, step := range s.ic.judge.Judge(Seen{Dir: d, Frame: f, Authenticated: s.authed, Fixed: true}) {
 		switch x := step.(type) {
 		case Note:
@@ -334,47 +350,55 @@ func (s *Session) showFixed(d record.Dir, f decode.Frame) {
 }
 
 // treat asks about a frame and does what is said, after the login or before.
-func (s *Session) treat(d record.Dir, f decode.Frame) {
+func (s *Session) treat(d record.Dir, f *decode.Frame) {
 	w := s.way(d)
 	if !s.touchable(f) {
-		s.showFixed(d, f)
+		s.showFixed(d, *f, &pending{d: d, f: *f})
 		if s.closed || w.frozen {
-			s.lost(&pending{d: d, f: f}, Reason{"proxy", frozenWhy})
+			s.lost(&pending{d: d, f: *f}, Reason{"proxy", frozenWhy})
 			return
 		}
-		s.goOn(d, f)
+		s.goOn(d, *f)
 		return
 	}
-	p := pending{d: d, f: f, raw: f.Raw}
-	again := false
-	if isStanza(&f) {
-		s.counts(d, func(l *lane) { p.n, again = l.next() })
+	n, again := uint64(0), false
+	if isStanza(f) {
+		s.counts(d, func(l *lane) { n, again = l.next() })
 	}
-	switch {
-	case again:
-		s.lost(&p, Reason{By: "proxy", Why: "sent again after the resumption: it was handled, or dropped, before"})
+	var plan Plan
+	if !again {
+		if len(w.expect) > 0 && s.isExpected(w, &pending{d: d, f: *f, n: n}) {
+			return
+		}
+		if s.ic.judge != nil {
+			plan = s.ic.judge.Judge(Seen{Dir: d, Frame: *f, Authenticated: s.authed})
+		}
+	}
+	plain := plan == nil && !again && !s.armed && s.ws == nil
+	if plain && len(w.moved)+len(w.queue) == 0 && !manages(f) && !(d == record.SC && leads(f)) {
+		// Most of them: nobody wants anything.
+		if n != 0 {
+			s.counts(d, func(l *lane) { l.give(n) })
+		}
+		s.extend(d, f)
 		return
-	case len(w.expect) > 0 && s.isExpected(w, &p):
+	}
+	p := &pending{d: d, f: *f, raw: f.Raw, n: n, plan: plan}
+	if again {
+		s.lost(p, Reason{By: "proxy", Why: "sent again after the resumption: it was handled, or dropped, before"})
 		return
 	}
-	if s.ic.judge != nil {
-		p.plan = s.ic.judge.Judge(Seen{Dir: d, Frame: f, Authenticated: s.authed})
-	}
-	if p.plan == nil {
-		s.deliver(&p)
-		return
-	}
-	s.steps(&p)
+	s.steps(p)
 }
 
 // touchable reports whether a plan may do something to a frame.
-func (s *Session) touchable(f decode.Frame) bool {
+func (s *Session) touchable(f *decode.Frame) bool {
 	if f.Part != decode.Whole {
 		return false
 	}
 	switch f.Kind {
 	case decode.Element:
-		return !s.armed || !s.special(f)
+		return !s.armed || !s.special(*f)
 	case decode.Whitespace, decode.End:
 		return !s.armed
 	}
@@ -386,8 +410,9 @@ func (s *Session) special(f decode.Frame) bool {
 	switch string(f.NS) {
 	case nsTLS, nsCompress, nsFraming:
 		return true
-	case nsSASL, nsSASL2:
-		return len(s.cfg.Accounts) > 0
+	}
+	if len(s.cfg.Accounts) > 0 { // logins are the session's own
+		return true
 	}
 	return s.failed != nil || !s.begun || s.waitServer || s.ownServer && s.tls[Server] != secured
 }

@@ -65,7 +65,7 @@ func (s *Session) frames(d record.Dir) {
 		if !ok {
 			break
 		}
-		s.treat(d, f)
+		s.treat(d, &f)
 	}
 	if !s.armed && !s.closed {
 		s.drain(d)

@@ -1,8 +1,10 @@
 package session
 
 import (
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/xmpplens/xmpplens/record"
 )
@@ -94,6 +96,60 @@ func TestPassAllocatesNothing(t *testing.T) {
 	i := 0
 	if n := testing.AllocsPerRun(1000, func() {
 		s.Handle(Input{On: Data, Dir: record.SC, Bytes: chunks[i%len(chunks)]})
+		i++
+	}); n > 0 {
+		t.Errorf("%v allocations a chunk", n)
+	}
+}
+
+// BenchmarkArmed is what it costs that somebody is asked about every frame and
+// wants nothing: "ratio" is the time with him to the time without.
+func BenchmarkArmed(b *testing.B) {
+	for _, c := range []struct {
+		name string
+		size int
+	}{{"stanza", 779}, {"segment", 1448}, {"read", 64 << 10}} {
+		b.Run(c.name, func(b *testing.B) {
+			chunks := chunksOf(c.size)
+			measure := func(s *Session) float64 {
+				began := time.Now()
+				for range 5 {
+					for _, chunk := range chunks {
+						s.Handle(Input{On: Data, Dir: record.SC, Bytes: chunk})
+					}
+				}
+				return time.Since(began).Seconds()
+			}
+			off, on := loggedIn(b), loggedIn(b)
+			on.Handle(Input{On: Arm, Judge: JudgeFunc(func(seen Seen) Plan {
+				if string(seen.Frame.Name) == "presence" {
+					return Plan{Drop{}}
+				}
+				return nil
+			})})
+			var ratios []float64
+			for b.Loop() {
+				without := measure(off)
+				ratios = append(ratios, measure(on)/without)
+			}
+			slices.Sort(ratios)
+			b.ReportMetric(ratios[len(ratios)/2], "ratio")
+		})
+	}
+}
+
+func TestArmedAllocatesNothing(t *testing.T) {
+	s := loggedIn(t)
+	s.Handle(Input{On: Arm, Judge: JudgeFunc(func(Seen) Plan { return nil })})
+	chunks := chunksOf(1448)
+	for _, chunk := range chunks { // buffers grow
+		s.Handle(Input{On: Data, Dir: record.SC, Bytes: chunk})
+	}
+	i := 0
+	if n := testing.AllocsPerRun(1000, func() {
+		if e := s.Handle(Input{On: Data, Dir: record.SC, Bytes: chunks[i%len(chunks)]}); len(e) > 2 {
+			t.Fatalf("%d effects", len(e))
+		}
 		i++
 	}); n > 0 {
 		t.Errorf("%v allocations a chunk", n)

@@ -195,9 +195,57 @@ func parseInput(t *testing.T, transport Transport, s string) Input {
 		return Input{On: Untapped, Manner: strings.Split(rest, ", ")}
 	case "shutdown":
 		return Input{On: Shutdown}
+	case "arm":
+		return Input{On: Arm, Judge: scripted(rest)}
+	case "decide": // CS 123 edited <message/>
+		v := Verdict{Dir: record.Dir(leg), By: "viewer"}
+		at, what, _ := strings.Cut(tail, " ")
+		decision, xml, _ := strings.Cut(what, " ")
+		fmt.Sscan(at, &v.Offset)
+		v.Decision, v.Bytes = Decision(decision), []byte(xml)
+		return Input{On: Decided, Verdict: v}
+	case "put", "put-swallow":
+		return Input{On: Put, Injection: Injection{Reason: Reason{By: "viewer"}, Dir: record.Dir(leg), Bytes: []byte(tail), Swallow: word == "put-swallow"}}
+	case "elapsed":
+		in := Input{On: Elapsed}
+		fmt.Sscan(rest, &in.Timer)
+		return in
 	}
 	t.Fatalf("unknown input %q", s)
 	return Input{}
+}
+
+// scripted is a judge: "hold message, drop presence, answer iq <iq/>"; "" is none.
+func scripted(rules string) Judge {
+	if rules == "" {
+		return nil
+	}
+	return JudgeFunc(func(seen Seen) Plan {
+		r := Reason{By: "rule"}
+		for rule := range strings.SplitSeq(rules, ", ") {
+			f := strings.SplitN(rule, " ", 3)
+			if seen.Fixed || f[1] != string(seen.Frame.Name) {
+				continue
+			}
+			switch f[0] {
+			case "hold":
+				return Plan{Hold{Reason: r}}
+			case "drop":
+				return Plan{Drop{r}}
+			case "answer":
+				return Plan{Answer{Reason: r, Bytes: []byte(f[2])}}
+			case "edit":
+				return Plan{Edit{r, []byte(f[2])}}
+			case "twice":
+				return Plan{Duplicate{r, 1}}
+			case "behind":
+				return Plan{Reorder{Reason: r}}
+			case "reset":
+				return Plan{Cut{Reason: r, Manner: RST}}
+			}
+		}
+		return nil
+	})
 }
 
 func unescape(t *testing.T, s string) string {
@@ -322,6 +370,14 @@ func show(transport Transport, effects []Effect) []string {
 			say("redirect %s", e.Name)
 		case Upgrade:
 			say("upgrade")
+		case Wait:
+			say("wait %d %v", e.Timer, e.For)
+		case Slow:
+			say("slow %s %d", e.Leg, e.Rate)
+		case Abort:
+			say("abort")
+		case Sever:
+			say("sever")
 		case Linger:
 			say("linger %s", e.Leg)
 		}

@@ -62,7 +62,7 @@ func (s *Session) steps(p *pending) {
 		case Corrupt:
 			p.raw, p.changed, p.reason = corrupt(p.raw, x.Bytes), true, x.Reason
 		case Duplicate:
-			p.copies, p.copier = min(p.copies+max(x.N, 0), maxCopies), x.Reason
+			p.copies, p.copier = min(p.copies+max(x.N, 0), maxCopies, maxCopied/len(p.f.Raw)), x.Reason
 		case Hold:
 			if s.keeps(p, x.Limit, x.By, true) {
 				return
@@ -73,7 +73,7 @@ func (s *Session) steps(p *pending) {
 				return
 			}
 		case Reorder:
-			if p.n == 0 && !isStanza(&p.f) || len(s.way(p.d).moved) >= maxMoved {
+			if !isStanza(&p.f) || s.way(p.d).full(len(p.raw)) {
 				s.refusedStep(step, "was refused: only stanzas can be moved, and not too many at once")
 				continue
 			}

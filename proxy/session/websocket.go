@@ -302,7 +302,7 @@ func (w *walk) frame(f decode.Frame) {
 		s.by = into(w.d).Other().String()
 	}
 	if !m.hold {
-		s.showFixed(w.d, f)
+		s.showFixed(w.d, f, nil)
 		s.follow(w.d, f)
 		return
 	}
@@ -313,9 +313,9 @@ func (w *walk) frame(f decode.Frame) {
 	case w.d == record.SC && s.moves(f):
 	case s.armed:
 		s.opensStream(w.d, f)
-		s.treat(w.d, f)
+		s.treat(w.d, &f)
 	case s.ic.on:
-		s.treat(w.d, f)
+		s.treat(w.d, &f)
 	default:
 		s.follow(w.d, f)
 		s.send(into(w.d), f.Raw)
