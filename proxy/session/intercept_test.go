@@ -213,8 +213,19 @@ func runFray(t *testing.T, seed uint64, ws bool) {
 	f.p = &play{t: t, s: New(cfg), w: newWire()}
 	f.p.w.ws = ws
 	early := f.r.IntN(4) == 0
+	if early {
+		f.handle(Input{On: Arm, Judge: JudgeFunc(func(seen Seen) Plan {
+			if seen.Authenticated {
+				return f.Judge(seen)
+			}
+			return nil
+		})})
+	}
 	f.begin()
-	if early || f.r.IntN(2) == 0 {
+	if early && !f.p.s.Closed() && !f.p.s.Armed() && !f.p.s.ic.on {
+		t.Error("armed before the login, and not after it")
+	}
+	if !early && f.r.IntN(3) > 0 {
 		f.handle(Input{On: Arm, Judge: f})
 	}
 	for range 50 + f.r.IntN(150) {

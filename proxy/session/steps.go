@@ -223,6 +223,9 @@ func (s *Session) unpend(p *pending) {
 
 // resumeWay goes on behind a frame that was held.
 func (s *Session) resumeWay(d record.Dir) {
+	if s.ws != nil && !s.armed && s.wanted() {
+		s.engage() // the login ended with the frame
+	}
 	w := s.way(d)
 	if w.pend != nil || s.closed {
 		return

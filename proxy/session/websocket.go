@@ -314,6 +314,9 @@ func (w *walk) frame(f decode.Frame) {
 	case s.armed:
 		s.opensStream(w.d, f)
 		s.treat(w.d, &f)
+		if !s.armed && s.wanted() {
+			s.engage()
+		}
 	case s.ic.on:
 		s.treat(w.d, &f)
 	default:
@@ -475,7 +478,9 @@ func (s *Session) releaseMessages(d record.Dir) {
 	case !m.hold:
 	case m.changed:
 		m.out = append(m.out, s.half(d).dec.Unread()...)
-		s.fragment(d, false)
+		if m.fragments || len(m.out) > 0 {
+			s.fragment(d, false)
+		}
 	default:
 		s.wire(into(d), m.held)
 	}
