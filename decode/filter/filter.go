@@ -52,6 +52,7 @@ type Filter struct {
 	subject *Subject            // of the functions in env
 	facts   bool                // it looks at Facts
 	head    func(*Subject) bool // what the start tag says of it; nil = nothing
+	name    func(*Subject) bool // what its name says; nil = nothing
 	names   map[string]bool     // of the language, that it uses
 }
 
@@ -100,7 +101,8 @@ func Compile(source string) (*Filter, error) {
 	if at, err := check(p.Node()); err != nil {
 		return nil, &SyntaxError{Source: source, Column: column(at), Msg: err.Error()}
 	}
-	f.head, _ = possible(p.Node())
+	f.head, _ = possible(p.Node(), headed)
+	f.name, _ = possible(p.Node(), named)
 	if m, ok := compile(p.Node()); ok {
 		f.match, f.env = m, nil
 		return f, nil

@@ -19,13 +19,17 @@ var headed = map[string]bool{
 	"message": true, "presence": true, "iq": true, "stanzas": true, "nonzas": true, "keepalive": true, "edited": true, "injected": true, "jid": true,
 }
 
-// possible compiles what may hold; sure tells that it is the whole truth. Where
-// nothing can be said it is nil.
-func possible(n ast.Node) (m func(*Subject) bool, sure bool) {
+// named are those of them that the name of the element answers, its namespace and
+// its direction.
+var named = map[string]bool{"name": true, "ns": true, "kind": true, "dir": true, "message": true, "presence": true, "iq": true, "stanzas": true, "nonzas": true}
+
+// possible compiles what may hold, with the names that are known; sure tells that it
+// is the whole truth. Where nothing can be said it is nil.
+func possible(n ast.Node, known map[string]bool) (m func(*Subject) bool, sure bool) {
 	switch n := n.(type) {
 	case *ast.UnaryNode:
 		if n.Operator == "not" || n.Operator == "!" {
-			if m, sure := possible(n.Node); m != nil && sure {
+			if m, sure := possible(n.Node, known); m != nil && sure {
 				return func(s *Subject) bool { return !m(s) }, true
 			}
 			return nil, false
@@ -33,8 +37,8 @@ func possible(n ast.Node) (m func(*Subject) bool, sure bool) {
 	case *ast.BinaryNode:
 		switch n.Operator {
 		case "and", "&&":
-			l, sureL := possible(n.Left)
-			r, sureR := possible(n.Right)
+			l, sureL := possible(n.Left, known)
+			r, sureR := possible(n.Right, known)
 			switch {
 			case l == nil && r == nil:
 				return nil, false
@@ -45,8 +49,8 @@ func possible(n ast.Node) (m func(*Subject) bool, sure bool) {
 			}
 			return func(s *Subject) bool { return l(s) && r(s) }, sureL && sureR
 		case "or", "||":
-			l, sureL := possible(n.Left)
-			r, sureR := possible(n.Right)
+			l, sureL := possible(n.Left, known)
+			r, sureR := possible(n.Right, known)
 			if l == nil || r == nil {
 				return nil, false
 			}
@@ -54,7 +58,7 @@ func possible(n ast.Node) (m func(*Subject) bool, sure bool) {
 		}
 	}
 	for name := range namesIn(n) {
-		if !headed[name] {
+		if !known[name] {
 			return nil, false
 		}
 	}
@@ -80,6 +84,10 @@ func namesIn(n ast.Node) map[string]bool {
 // Subject.Stanza only what stanza.Head reads is looked at, and no Facts. When it
 // is false Match is too.
 func (f *Filter) May(s *Subject) bool { return f.head == nil || f.head(s) }
+
+// MayByName is May for one that knows no more than the name of the element, its
+// namespace, its kind and its direction: it is the same for all that share these.
+func (f *Filter) MayByName(s *Subject) bool { return f.name == nil || f.name(s) }
 
 // Uses reports whether a name of the language is in the expression.
 func (f *Filter) Uses(name string) bool { return f.names[name] }

@@ -35,6 +35,11 @@ func TestMay(t *testing.T) {
 			if got := f.May(&quick); want && !got || sure && got != want {
 				t.Errorf("%s for %s: may %v, is %v", source, xml, got, want)
 			}
+			bare := stanza.HeadOf(s.Frame, 0)
+			quick.Stanza = &bare
+			if want && !f.MayByName(&quick) {
+				t.Errorf("%s for %s: it matches, but not by its name", source, xml)
+			}
 		}
 	}
 }

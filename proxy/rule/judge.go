@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/xmpplens/xmpplens/decode"
 	"github.com/xmpplens/xmpplens/decode/filter"
 	"github.com/xmpplens/xmpplens/decode/stanza"
 	"github.com/xmpplens/xmpplens/decode/track"
@@ -22,13 +23,48 @@ type judge struct {
 	version int64
 	rules   []*asked
 	facts   *track.Tracker // nil: no rule asks for facts
-	fields  stanza.Fields  // what rules want to know of start tags
+	named   []named        // which rules are worth asking, by what was seen
+	fields  stanza.Fields  // what they want to know of start tags
 	frames  int            // that facts were told of
 	subject filter.Subject
 	head    stanza.Stanza // of the frame
 	full    stanza.Stanza // the same with its content, when read is true
 	read    bool
 	found   track.Facts
+}
+
+// named are the rules that may be about frames of a kind, a name, a namespace and a
+// direction. Most of what passes has few of these, and no rule is about it.
+type named struct {
+	dir      record.Dir
+	kind     decode.Kind
+	name, ns string
+	rules    []*asked
+}
+
+// maxNamed bounds what is remembered of names.
+const maxNamed = 32
+
+// candidates are the rules that may be about a frame, by its name.
+func (j *judge) candidates(d record.Dir, f *decode.Frame) []*asked {
+	for i := range j.named {
+		n := &j.named[i]
+		if n.kind == f.Kind && n.dir == d && n.name == string(f.Name) && n.ns == string(f.NS) {
+			return n.rules
+		}
+	}
+	head := stanza.HeadOf(*f, 0)
+	s := filter.Subject{Dir: string(d), Frame: *f, Stanza: &head}
+	var out []*asked
+	for _, a := range j.rules {
+		if a.rule.match.MayByName(&s) {
+			out = append(out, a)
+		}
+	}
+	if len(j.named) < maxNamed {
+		j.named = append(j.named, named{d, f.Kind, string(f.Name), string(f.NS), out})
+	}
+	return out
 }
 
 // asked is a rule as one session asks it.
@@ -51,7 +87,7 @@ func (j *judge) sync() {
 	j.set.mu.Unlock()
 	j.version = v
 	old := j.rules
-	j.rules, j.fields = nil, 0
+	j.rules, j.fields, j.named = nil, 0, nil
 	needs := false
 	for _, e := range entries {
 		if !e.on.Load() {
@@ -87,6 +123,10 @@ func (j *judge) Judge(seen session.Seen) session.Plan {
 	if len(j.rules) == 0 {
 		return nil
 	}
+	rules := j.candidates(seen.Dir, &seen.Frame)
+	if len(rules) == 0 && j.facts == nil {
+		return nil
+	}
 	j.read = false
 	j.head = stanza.HeadOf(seen.Frame, j.fields)
 	j.subject = filter.Subject{Conn: j.conn, Dir: string(seen.Dir), Frame: seen.Frame, Stanza: &j.head, Facts: &j.found, Outcome: "passed"}
@@ -95,7 +135,7 @@ func (j *judge) Judge(seen session.Seen) session.Plan {
 	}
 	var plan session.Plan
 	raw := seen.Frame.Raw
-	for _, a := range j.rules {
+	for _, a := range rules {
 		if seen.Fixed && !a.rule.fixed || !a.rule.match.May(&j.subject) {
 			continue
 		}
