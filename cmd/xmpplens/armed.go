@@ -22,12 +22,13 @@ import (
 // armed are the flags that change what passes. Nothing is armed unless one of them
 // is given, or somebody asks for it while the proxy runs.
 type armed struct {
-	Rules    []string `sep:"none" placeholder:"FILE" type:"path" help:"Rules (YAML) of what to hold, change, delay, drop, answer, cut; read again when the file changes; may be given several times."`
-	Rule     []string `sep:"none" placeholder:"RULE" help:"A rule in one line: 'drop if EXPR', 'delay 2s if EXPR', 'answer service-unavailable if EXPR'; may be given several times."`
-	Scenario []string `placeholder:"NAME" help:"Something that servers and networks do, ready made: lost-acks, server-restart, half-open, …; help lists them."`
-	Script   []string `sep:"none" placeholder:"FILE" type:"path" help:"A script (Starlark) with on_stanza(s), for what rules cannot say; read again when the file changes; may be given several times."`
-	Pause    string   `placeholder:"EXPR" help:"Hold what matches until somebody decides, or its time is over."`
-	Seed     uint64   `placeholder:"N" help:"Where chance begins: with the same number the same traffic has the same fate (1, or what the file of rules says)."`
+	Rules     []string      `sep:"none" placeholder:"FILE" type:"path" help:"Rules (YAML) of what to hold, change, delay, drop, answer, cut; read again when the file changes; may be given several times."`
+	Rule      []string      `sep:"none" placeholder:"RULE" help:"A rule in one line: 'drop if EXPR', 'delay 2s if EXPR', 'answer service-unavailable if EXPR'; may be given several times."`
+	Scenario  []string      `placeholder:"NAME" help:"Something that servers and networks do, ready made: lost-acks, server-restart, half-open, …; help lists them."`
+	Script    []string      `sep:"none" placeholder:"FILE" type:"path" help:"A script (Starlark) with on_stanza(s), for what rules cannot say; read again when the file changes; may be given several times."`
+	Pause     string        `placeholder:"EXPR" help:"Hold what matches until somebody decides, or its time is over."`
+	HoldLimit time.Duration `default:"1m" placeholder:"TIME" help:"After how long a frame that is held passes (${default})."`
+	Seed      uint64        `placeholder:"N" help:"Where chance begins: with the same number the same traffic has the same fate (1, or what the file of rules says)."`
 
 	set     *rule.Set
 	scripts []*script.Script
@@ -255,6 +256,9 @@ func (a *armed) sum() {
 // check reports all that is wrong with the flags.
 func (a *armed) check(tap bool) []error {
 	errs := slices.DeleteFunc(a.compile(), func(err error) bool { return err == nil })
+	if a.HoldLimit < 0 {
+		errs = append(errs, fmt.Errorf("--hold-limit=%v: a time has no sign, like 30s or 10m", a.HoldLimit))
+	}
 	if tap && a.any() {
 		errs = append(errs, errors.New("--tap and --rules, --rule, --scenario, --script, --pause do not go together: nothing is altered"))
 	}

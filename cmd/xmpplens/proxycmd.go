@@ -205,7 +205,7 @@ func (c *proxyCmd) configure() (*proxy.Proxy, error) {
 	}
 	p := &proxy.Proxy{
 		Upstream: up, Domains: domains, ClientTLS: session.TLSMode(c.ClientTLS), ServerTLS: session.TLSMode(c.ServerTLS),
-		Insecure: c.Insecure, Kind: c.Kind, Mechanisms: c.Mechanisms, Grace: c.Grace,
+		Insecure: c.Insecure, Kind: c.Kind, Mechanisms: c.Mechanisms, Grace: c.Grace, HoldLimit: c.Armed.HoldLimit,
 	}
 	if c.ClientTLSMax == "1.2" {
 		p.ClientTLSMax = tls.VersionTLS12
