@@ -107,9 +107,17 @@ func (s *Session) refusesPut(in Injection) error {
 		return &ElementError{0, "there is no element"}
 	}
 	for _, f := range list {
-		if max := s.maxBytes(); in.Dir == record.CS && max > 0 && len(f.Raw) > max {
-			return refuse("the element has %d bytes, the server takes %d (XEP-0478)", len(f.Raw), max)
+		if err := s.tooLarge(in.Dir, len(f.Raw)); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// tooLarge says that the server does not take an element of n bytes.
+func (s *Session) tooLarge(d record.Dir, n int) error {
+	if max := s.maxBytes(); d == record.CS && max > 0 && n > max {
+		return refuse("the element has %d bytes, the server takes %d (XEP-0478)", n, max)
 	}
 	return nil
 }

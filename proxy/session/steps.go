@@ -54,6 +54,9 @@ func (s *Session) steps(p *pending) {
 			s.injects(x)
 		case Edit:
 			b, err := s.element(p.d, x.Bytes)
+			if err == nil && len(b) > len(p.f.Raw) {
+				err = s.tooLarge(p.d, len(b))
+			}
 			if err != nil {
 				s.refusedStep(step, "was refused: "+err.Error())
 				continue
