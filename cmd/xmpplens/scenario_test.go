@@ -249,3 +249,19 @@ func TestScenarioRateLimited(t *testing.T) {
 	inOrder(t, s, "got message 1", "got message 2", "got message 4", "got message 5")
 	p.has(t, 6, `dir == "CS" and message`)
 }
+
+// The same over WebSocket.
+func TestScenarioWebSocket(t *testing.T) {
+	t.Parallel()
+	ca, server := prosody(t)
+	p := startProxy(t, "ws://"+server.HTTP+"/xmpp-websocket", "--scenario=resume-refused")
+	heard := hears(t, ca.File, server.Addr, 2)
+	out, err := proxytest.XMPPJSLives(t, p.ca, "ws://"+p.addr+"/xmpp-websocket", julietJS, "capulet", proxytest.Life{To: romeo, Say: 2, Pause: 1500, Until: []string{"acknowledged message 2"}})
+	if err != nil {
+		t.Fatal(out)
+	}
+	inOrder(t, out, "managed", "disconnected", "not resumed", "managed", "acknowledged message 1", "acknowledged message 2")
+	if s := heard(); strings.Count(s, "got message 1") != 1 || strings.Count(s, "got message 2") != 1 {
+		t.Errorf("romeo: %s", s)
+	}
+}
