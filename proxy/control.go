@@ -30,7 +30,8 @@ import (
 
 // A Factory makes the judge of a connection, when it begins or when Arm comes
 // later; nil = none for that one. If the judge has a method Close, it is called
-// when the connection ends or somebody else is armed under the name.
+// when the connection ends or somebody else is armed under the name. A factory and
+// a judge run while locks of the proxy are held: they must not call it.
 type Factory func(conn int) session.Judge
 
 // arms are those who are asked about frames, in the order in which they came.
