@@ -7,6 +7,7 @@ import { $, many } from "./dom.js";
 import { Files } from "./files.js";
 import { Keys } from "./keys.js";
 import { Kinds } from "./kinds.js";
+import { Ladder, tall } from "./ladder.js";
 import { List } from "./list.js";
 import { Live } from "./live.js";
 import { Moving } from "./moving.js";
@@ -14,6 +15,7 @@ import { comebacks, notice } from "./notice.js";
 import { Notes } from "./notes.js";
 import { Player } from "./player.js";
 import { Views } from "./views.js";
+import { Way } from "./way.js";
 
 let start = ""; // of the recording that is shown
 let generation = 0; // of the filter that the list is of
@@ -39,14 +41,24 @@ const list = new List($("list"), {
 });
 columns.changed = () => list.changed();
 live.on("rows", (m) => m.filter === generation && list.add(m));
-views.add("list", "List", $("listview"), { show: () => $("list").focus() });
+const ladder = new Ladder($("list"), list, (request) => live.ask(request));
+const way = new Way($("way"), ladder, (stage) => (stage.at ? list.select(stage.at) : live.ask({ op: "entry", n: stage.n })));
+live.on("ladder", (m) => m.filter === generation && ladder.add(m));
+live.on("follow", (m) => way.show(m));
+const drawn = (view, pixels) => () => {
+  $("list").classList.toggle("ladder", view === ladder);
+  list.setView(view, pixels);
+  $("list").focus();
+};
+views.add("list", "List", $("listview"), { show: drawn(columns, 24), hide: () => way.close() });
+views.add("ladder", "Ladder", $("listview"), { show: drawn(ladder, tall), hide: () => way.close() });
 
 const kinds = new Kinds($("kinds"), (classes) => live.ask({ op: "hide", classes }));
 
 const moving = new Moving(list, {
   ask: (request) => live.ask(request),
   keys,
-  here: () => views.name === "list",
+  here: () => views.name === "list" || views.name === "ladder",
   details: () => (details.shown ? $("body").focus() : list.select(list.chosen || list.upper)),
 });
 columns.marked = (n) => moving.marked(n);
@@ -120,6 +132,7 @@ live.ups.push(() => {
   if (expression) live.ask({ op: "filter", expr: expression });
   if (kinds.hidden.size) live.ask({ op: "hide", classes: [...kinds.hidden] });
   list.again();
+  ladder.reset();
   player.again();
 });
 live.downs.push(() => state("lost", "connection lost, trying again"));
@@ -176,6 +189,8 @@ live.on("status", (m) => {
   if (another) {
     upper = list.follow ? 0 : list.row(list.upper)?.n || upper;
     generation = m.filter;
+    ladder.reset();
+    way.close();
     list.reset();
   }
   player.status(m, other);
@@ -298,6 +313,13 @@ keys.add({ keys: ["Escape"], group: "Page", help: "Close the details, then the p
   if (details.shown) $("close").click();
   else if (player.on) player.close();
 } });
+keys.add({ keys: ["Escape"], group: "", when: () => way.on, run: () => way.close() });
+keys.add({ keys: ["l"], group: "Ladder", help: "Follow the chosen message on its way, or no longer", when: () => list.row(list.chosen), run: () => {
+  if (way.on) return way.close();
+  views.show("ladder");
+  live.ask({ op: "follow", n: list.row(list.chosen).n });
+} });
+keys.add({ keys: [".", ","], group: "Ladder", help: "Next stage of the way, and the one before", when: () => way.on, run: (e) => way.step(e.key === "." ? 1 : -1) });
 keys.add({ keys: ["n"], group: "Page", help: "Write a note", when: () => notes.possible, run: () => notes.open() });
 keys.add({ keys: ["C"], group: "Page", help: "Clear the list", run: () => clear(-1) });
 keys.add({ keys: ["s", "o"], group: "Page", help: "Save; open a recording", when: () => files.possible, run: (e) => $(e.key === "s" ? "save" : "open").click() });

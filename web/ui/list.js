@@ -322,6 +322,21 @@ export class List {
     this.#tall = tall;
     this.#resized();
   }
+
+  // setView draws the rows another way. The chosen one, where it is on the screen,
+  // stays where it is there, or else the first.
+  setView(view, tall) {
+    const seen = this.chosen > this.#top && this.chosen <= this.#top + this.screen;
+    const at = seen ? this.chosen : this.upper;
+    const pixels = (at - 1 - this.#top) * this.#tall;
+    for (const el of this.#drawn.splice(0)) el.remove();
+    this.#view = view;
+    this.#tall = tall;
+    this.#look++;
+    this.#resized();
+    if (!this.follow) this.#move(at - 1 - Math.min(pixels, this.#window() - tall) / tall);
+    this.draw();
+  }
 }
 
 function blank(columns) {

@@ -43,7 +43,7 @@ export class Views {
     const before = this.#all.get(this.name);
     this.name = name;
     for (const [n, { tab, section }] of this.#all) {
-      section.hidden = n !== name;
+      section.hidden = section !== this.#all.get(name).section; // two may share one
       tab.setAttribute("aria-selected", n === name);
       tab.tabIndex = n === name ? 0 : -1;
     }
