@@ -2,8 +2,14 @@ package web
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"testing"
 
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/xmpplens/xmpplens/record"
 	"github.com/xmpplens/xmpplens/record/timeline"
 )
 
@@ -38,5 +44,53 @@ func TestOverviewVersion(t *testing.T) {
 	}
 	if got := ask(map[string]any{"version": first.Version, "from": 1, "to": 2}); got.Same || len(got.Traffic.Bins) != 200 {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestOverviewInTheBrowser(t *testing.T) {
+	ctx := browser(t)
+	log, _, url := show(t)
+	log.Append(record.Event{C: 1, E: record.EventOpen, Kind: "c2s", Client: "<img src=x onerror=alert(1)>"})
+	say(log, record.CS, header+"<iq type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>")
+	say(log, record.SC, header+"<iq type='result' id='1'/><message><body>one</body></message>")
+	text := func(of string) string { return `document.querySelector("#overview .` + of + `").textContent` }
+	do(t, ctx, chromedp.Navigate(url), until(rowTexts+`.includes("one")`), run(`document.querySelector("#tab-overview").click()`),
+		until(text("conns")+`.includes("1 connection") && `+text("conns")+`.includes("<img")`), until(`!document.querySelector("#overview img")`),
+		until(text("latencies")+`.includes("XEP-0199")`), until(text("known")+`.includes("6 entries")`))
+	// What comes is there at once, and the focus stays.
+	do(t, ctx, run(`document.querySelector("[data-key='sort rtt']").focus()`), run(`document.activeElement.click()`), until(`document.querySelector("#overview th[aria-sort=ascending]").textContent.startsWith("RTT")`))
+	say(log, record.SC, "<message><body>two</body></message>")
+	do(t, ctx, until(text("known")+`.includes("7 entries")`), until(`document.activeElement.dataset.key === "sort rtt"`),
+		// A range, by keyboard alone, becomes a filter that can be shared.
+		run(`document.querySelector("#overview .brush input").focus()`), chromedp.KeyEvent(kb.ArrowRight), until(text("brush")+`.includes("Show 0")`),
+		run(`document.querySelector("#overview .brush button").click()`), until(`document.querySelector("#filter").value.startsWith("t >= ")`), until(`location.hash.includes("filter=t")`), until(`document.querySelector("#problem").hidden`),
+		run(`document.querySelector("#tab-overview").click()`), until(`document.querySelector("[data-key='conn 1']")`), run(`document.querySelector("[data-key='conn 1']").click()`),
+		until(`document.querySelector("#filter").value === "conn == 1" && !document.querySelector("#list").hidden`))
+}
+
+func TestOverviewScreens(t *testing.T) {
+	dir := os.Getenv("SCREENS")
+	if dir == "" {
+		dir = t.TempDir()
+	}
+	ctx := browser(t)
+	r, err := record.Open("../testdata/recordings/demo.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	do(t, ctx, chromedp.Navigate(pages(t, r)), until(`document.querySelector("#tab-overview")`), run(`document.querySelector("#tab-overview").click()`), until(`document.querySelector("#overview .latency")`))
+	for _, c := range []struct {
+		name, theme string
+		w, h        int64
+	}{{"light", "light", 1280, 760}, {"dark", "dark", 1280, 760}, {"narrow", "light", 420, 800}} {
+		var png []byte
+		do(t, ctx, chromedp.EmulateViewport(c.w, c.h), run(`document.documentElement.dataset.theme = "`+c.theme+`"; 0`))
+		png = get(t, ctx, chromedp.CaptureScreenshot())
+		if err := os.WriteFile(filepath.Join(dir, "overview-"+c.name+".png"), png, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if wide := get(t, ctx, chromedp.Evaluate[bool](`document.documentElement.scrollWidth > innerWidth`)); wide {
+			t.Errorf("%s: the page is wider than the window", c.name)
+		}
 	}
 }

@@ -13,6 +13,7 @@ import { Live } from "./live.js";
 import { Moving } from "./moving.js";
 import { comebacks, notice } from "./notice.js";
 import { Notes } from "./notes.js";
+import { Overview } from "./overview.js";
 import { Player } from "./player.js";
 import { Views } from "./views.js";
 import { Way } from "./way.js";
@@ -90,6 +91,20 @@ function open(n) {
 address.on("entry", (n) => {
   if (Number(n) && Number(n) !== details.shown) open(Number(n));
 });
+
+const overview = new Overview($("overview"), {
+  ask: (request) => live.ask(request),
+  open,
+  filter: (term) => {
+    $("filter").value = term;
+    filter(term);
+    views.show("list");
+  },
+});
+views.add("overview", "Overview", $("overview"), { show: () => overview.show(), hide: () => overview.hide() });
+live.on("overview", (m) => overview.answer(m));
+live.on("status", () => overview.changed());
+live.ups.push(() => overview.again());
 
 const player = new Player($("player"), {
   ask: (request) => live.ask(request),
