@@ -89,6 +89,7 @@ func (c *choice) clear(behind int) {
 // chosen answers a request for a filter.
 type chosen struct {
 	Op     string `json:"op"`
+	Expr   string `json:"expr"`
 	Filter int    `json:"filter"`
 	Error  string `json:"error,omitempty"`
 	Hint   string `json:"hint,omitempty"`
@@ -101,7 +102,7 @@ func (c *choice) set(source string) chosen {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
-		out := chosen{Op: "filter", Filter: c.generation, Error: err.Error()}
+		out := chosen{Op: "filter", Expr: source, Filter: c.generation, Error: err.Error()}
 		if e := (*filter.SyntaxError)(nil); errors.As(err, &e) {
 			out.Error, out.Hint, out.Column = e.Msg, e.Hint(), e.Column
 		}
@@ -112,7 +113,7 @@ func (c *choice) set(source string) chosen {
 	}
 	c.filter = f
 	c.again()
-	return chosen{Op: "filter", Filter: c.generation}
+	return chosen{Op: "filter", Expr: source, Filter: c.generation}
 }
 
 // found is how far a list is.

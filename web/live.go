@@ -62,6 +62,9 @@ var operations = map[string]func(*page, request) any{
 	"piece":    (*page).piece,
 	"copy":     (*page).copy,
 	"overview": (*page).overview,
+	"complete": (*page).complete,
+	"values":   (*page).values,
+	"refine":   (*page).refine,
 }
 
 // patient are the operations that wait for something else than the processor.
@@ -150,6 +153,7 @@ type page struct {
 	mu     sync.Mutex // guards writing
 	ws     *websocket.Conn
 	chosen *choice
+	words  vocabulary // of answer
 }
 
 func (p *page) send(v any) error {

@@ -5,6 +5,7 @@ import { Columns } from "./columns.js";
 import { Details } from "./details.js";
 import { $, many } from "./dom.js";
 import { Files } from "./files.js";
+import { FilterBar } from "./filterbar.js";
 import { Keys } from "./keys.js";
 import { Kinds } from "./kinds.js";
 import { Ladder, tall } from "./ladder.js";
@@ -15,12 +16,12 @@ import { comebacks, notice } from "./notice.js";
 import { Notes } from "./notes.js";
 import { Overview } from "./overview.js";
 import { Player } from "./player.js";
+import { valueMenu } from "./values.js";
 import { Views } from "./views.js";
 import { Way } from "./way.js";
 
 let start = ""; // of the recording that is shown
 let generation = 0; // of the filter that the list is of
-let expression = ""; // the filter
 let looked = 0; // entries that it has looked at
 let upper = 0; // the entry that was the first on the screen before the list was another one
 let done = false; // nothing more comes
@@ -77,6 +78,7 @@ const details = new Details($("details"), {
 details.keys(keys);
 live.on("piece", (m) => details.piece(m));
 live.on("copy", (m) => details.copied(m));
+details.values = valueMenu;
 live.on("entry", (m) => {
   details.show(m);
   address.set("entry", m.row.n);
@@ -139,12 +141,13 @@ live.on("hello", (m) => {
   $("keep").hidden = !m.keep;
 });
 
-const files = new Files(() => expression);
+const filter = new FilterBar(live, $("list"));
+const files = new Files(() => filter.expression);
 comebacks(live);
 live.ups.push(() => {
   generation = 0; // the server knows nothing of the list before
   if (behind) live.ask({ op: "clear", n: behind });
-  if (expression) live.ask({ op: "filter", expr: expression });
+  filter.again();
   if (kinds.hidden.size) live.ask({ op: "hide", classes: [...kinds.hidden] });
   list.again();
   ladder.reset();
@@ -209,6 +212,7 @@ live.on("status", (m) => {
     list.reset();
   }
   player.status(m, other);
+  filter.status(m);
   list.start = Date.parse(m.start);
   done = m.done;
   list.setTotal(m.len);
@@ -224,13 +228,13 @@ live.on("status", (m) => {
   if (late || details.shown && notes.fresh(details.shown, m.known)) live.ask({ op: "entry", n: details.shown });
   $("title").textContent = m.title;
   document.title = m.title ? `${m.title} · xmpplens` : "xmpplens";
-  const part = expression || kinds.hidden.size ? `${m.len.toLocaleString("en")} of ${many(Math.min(m.looked, m.total), "entry", "entries")}` : many(m.total, "entry", "entries");
+  const part = filter.expression || kinds.hidden.size ? `${m.len.toLocaleString("en")} of ${many(Math.min(m.looked, m.total), "entry", "entries")}` : many(m.total, "entry", "entries");
   $("counts").textContent = `${many(m.conns, "connection", "connections")}, ${part}`;
   document.body.classList.toggle("several", m.conns > 1);
   $("empty").hidden = m.len > 0;
   if (kinds.hidden.size && m.classes.some((n) => n)) $("empty").textContent = "All that is here is hidden: see above.";
   else if (behind) $("empty").textContent = "The list is cleared. What comes now is shown.";
-  else if (expression && m.total) $("empty").textContent = "Nothing matches the filter.";
+  else if (filter.expression && m.total) $("empty").textContent = "Nothing matches the filter.";
   else if (m.done && !m.len) $("empty").textContent = "The recording has no entries.";
   $("trouble").hidden = !m.trouble?.length;
   $("trouble").textContent = (m.trouble || []).join("\n");
@@ -240,54 +244,6 @@ live.on("status", (m) => {
   else state("live", "live");
   button();
 });
-
-// Completion is of the last word: the names of the language behind what is
-// there already.
-let names = [];
-fetch("names").then((r) => r.json()).then((list) => { names = list; });
-
-function complete() {
-  const text = $("filter").value;
-  const [, before, word] = text.match(/^(.*?)([\w.]*)$/s);
-  const fitting = word ? names.filter((n) => n.Name.startsWith(word) && n.Name !== word).slice(0, 12) : [];
-  $("names").replaceChildren(...fitting.map((n) => {
-    const option = document.createElement("option");
-    option.value = before + n.Name;
-    option.label = n.Help;
-    return option;
-  }));
-}
-
-let typing;
-$("filter").oninput = () => {
-  complete();
-  clearTimeout(typing);
-  typing = setTimeout(() => filter($("filter").value.trim()), 250);
-};
-$("filter").onkeydown = (e) => {
-  if (e.key !== "Escape" && e.key !== "Enter") return;
-  e.stopPropagation();
-  $("list").focus();
-};
-
-// filter makes the list that of an expression.
-function filter(text) {
-  if (text === expression) return;
-  expression = text;
-  address.set("filter", text);
-  live.ask({ op: "filter", expr: text });
-}
-live.on("filter", ({ error, hint, column }) => {
-  $("filter").setAttribute("aria-invalid", !!error);
-  $("problem").hidden = !error;
-  $("problem").textContent = error ? `${error}, at ${column + 1}: ${hint}` : "";
-});
-const fromAddress = (text) => {
-  $("filter").value = text;
-  filter(text);
-};
-address.on("filter", fromAddress);
-fromAddress(address.get("filter"));
 
 function state(name, text) {
   $("state").dataset.state = name;
