@@ -100,6 +100,9 @@
 //	piece    n, as, off, node   a part of a frame as pretty, raw, hex or tree: tokens, groups or node, next, total (bytes)
 //	copy     n, as              an entry as xml, or as a test in go, python or js: text, said
 //	filter   expr               the list is that of the expression from now on; or error, hint, column
+//	complete field, part, seq   values of a field that have a part in them, 50 at most; more = asked again, there may be more
+//	values   n or at            what an entry has to filter by: fields and values
+//	refine   filter, how, field, value   a filter with a value added to it, how = only, not or or: expr
 //	hide     classes            classes of entries that the list leaves out
 //	clear    n                  the list starts behind entry n; -1: behind the last; 0: at the beginning
 //	place    n, by, seq         where an entry is in the list: n, at, exact; by ±1: the next of its connection

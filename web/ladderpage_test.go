@@ -47,12 +47,12 @@ func TestLadderPage(t *testing.T) {
 	if !strings.Contains(label, "juliet@capulet.example/") || !strings.Contains(label, " to capulet.example : chat") {
 		t.Errorf("label %s", label)
 	}
-	do(t, ctx, chromedp.KeyEvent("l"), until(`document.querySelectorAll(".row.stage").length > 2 && document.querySelector("#way").textContent.includes("delivered")`),
-		until(`["sent by juliet", "receipt", "archive copy"].every(w => document.querySelector("#way").textContent.includes(w))`))
+	do(t, ctx, chromedp.KeyEvent("l"), until(`document.querySelectorAll(".row.stage").length > 2 && document.querySelector("#journey").textContent.includes("delivered")`),
+		until(`["sent by juliet", "receipt", "archive copy"].every(w => document.querySelector("#journey").textContent.includes(w))`))
 	keep("ladder-follow")
 	do(t, ctx, chromedp.KeyEvent("."), until(`document.querySelector(".row[aria-selected=true]")?.classList.contains("stage") && document.querySelector("#heading").textContent.startsWith("#133 ")`),
 		chromedp.KeyEvent(","), until(`document.querySelector("#heading").textContent.startsWith("#132 ")`),
-		chromedp.KeyEvent(kb.Escape), until(`document.querySelector("#way").hidden && !document.querySelector(".row.stage")`))
+		chromedp.KeyEvent(kb.Escape), until(`document.querySelector("#journey").hidden && !document.querySelector(".row.stage")`))
 	// Lanes go, and come back.
 	do(t, ctx, run(`document.querySelector(".lanename .hide").click()`), until(`document.querySelector(".corner button")?.textContent === "1 hidden" && document.querySelectorAll(".lanename").length === 4`),
 		run(`document.querySelector(".corner button").click()`), until(`document.querySelectorAll(".lanename").length === 5`))

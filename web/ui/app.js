@@ -33,24 +33,24 @@ const views = new Views($("views"));
 
 const columns = new Columns($("list"), $("columnmenu"));
 const list = new List($("list"), {
-  ask: (from, count) => live.ask({ op: "rows", from, count }),
-  choose: (at) => {
-    live.ask({ op: "entry", at });
-    if (player.on) player.at(at);
-  },
-  follows: () => button(),
-  view: columns,
+	ask: (from, count) => live.ask({ op: "rows", from, count }),
+	choose: (at) => {
+		live.ask({ op: "entry", at });
+		if (player.on) player.at(at);
+	},
+	follows: () => button(),
+	view: columns,
 });
 columns.changed = () => list.changed();
 live.on("rows", (m) => m.filter === generation && list.add(m));
 const ladder = new Ladder($("list"), list, (request) => live.ask(request));
-const way = new Way($("way"), ladder, (stage) => (stage.at ? list.select(stage.at) : live.ask({ op: "entry", n: stage.n })));
+const way = new Way($("journey"), ladder, (stage) => (stage.at ? list.select(stage.at) : live.ask({ op: "entry", n: stage.n })));
 live.on("ladder", (m) => m.filter === generation && ladder.add(m));
 live.on("follow", (m) => way.show(m));
 const drawn = (view, pixels) => () => {
-  $("list").classList.toggle("ladder", view === ladder);
-  list.setView(view, pixels);
-  $("list").focus();
+	$("list").classList.toggle("ladder", view === ladder);
+	list.setView(view, pixels);
+	$("list").focus();
 };
 views.add("list", "List", $("listview"), { show: drawn(columns, 24), hide: () => way.close() });
 views.add("ladder", "Ladder", $("listview"), { show: drawn(ladder, tall), hide: () => way.close() });
@@ -58,50 +58,50 @@ views.add("ladder", "Ladder", $("listview"), { show: drawn(ladder, tall), hide: 
 const kinds = new Kinds($("kinds"), (classes) => live.ask({ op: "hide", classes }));
 
 const moving = new Moving(list, {
-  ask: (request) => live.ask(request),
-  keys,
-  here: () => views.name === "list" || views.name === "ladder",
-  details: () => (details.shown ? $("body").focus() : list.select(list.chosen || list.upper)),
+	ask: (request) => live.ask(request),
+	keys,
+	here: () => views.name === "list" || views.name === "ladder",
+	details: () => (details.shown ? $("body").focus() : list.select(list.chosen || list.upper)),
 });
 columns.marked = (n) => moving.marked(n);
 live.on("place", (m) => moving.placed(m));
 
 const details = new Details($("details"), {
-  closed: () => {
-    list.unselect();
-    address.set("entry", "");
-    $("list").focus();
-  },
-  go: open,
-  ask: (request) => live.ask(request),
+	closed: () => {
+		list.unselect();
+		address.set("entry", "");
+		$("list").focus();
+	},
+	go: open,
+	ask: (request) => live.ask(request),
 });
 details.keys(keys);
 live.on("piece", (m) => details.piece(m));
 live.on("copy", (m) => details.copied(m));
 details.values = valueMenu;
 live.on("entry", (m) => {
-  details.show(m);
-  address.set("entry", m.row.n);
+	details.show(m);
+	address.set("entry", m.row.n);
 });
 
 // open shows the details of an entry, and the entry itself where it is in the list.
 function open(n) {
-  list.unselect();
-  live.ask({ op: "entry", n });
-  moving.find({ n }, (m) => m.exact && list.reveal(m.at));
+	list.unselect();
+	live.ask({ op: "entry", n });
+	moving.find({ n }, (m) => m.exact && list.reveal(m.at));
 }
 address.on("entry", (n) => {
-  if (Number(n) && Number(n) !== details.shown) open(Number(n));
+	if (Number(n) && Number(n) !== details.shown) open(Number(n));
 });
 
 const overview = new Overview($("overview"), {
-  ask: (request) => live.ask(request),
-  open,
-  filter: (term) => {
-    $("filter").value = term;
-    filter(term);
-    views.show("list");
-  },
+	ask: (request) => live.ask(request),
+	open,
+	filter: (term) => {
+		$("filter").value = term;
+		filter.set(term);
+		views.show("list");
+	},
 });
 views.add("overview", "Overview", $("overview"), { show: () => overview.show(), hide: () => overview.hide() });
 live.on("overview", (m) => overview.answer(m));
@@ -109,186 +109,186 @@ live.on("status", () => overview.changed());
 live.ups.push(() => overview.again());
 
 const player = new Player($("player"), {
-  ask: (request) => live.ask(request),
-  ready: () => list.settled,
-  moved: ({ n, at }, stepped) => {
-    if (stepped && details.shown) list.chosen = at;
-    list.setHead(at, !stepped && !player.playing && list.chosen === at);
-    if (stepped && n && details.shown) live.ask({ op: "entry", n });
-  },
-  closed: () => {
-    list.setHead(null);
-    $("replay").setAttribute("aria-pressed", false);
-    $("list").focus();
-    button();
-  },
+	ask: (request) => live.ask(request),
+	ready: () => list.settled,
+	moved: ({ n, at }, stepped) => {
+		if (stepped && details.shown) list.chosen = at;
+		list.setHead(at, !stepped && !player.playing && list.chosen === at);
+		if (stepped && n && details.shown) live.ask({ op: "entry", n });
+	},
+	closed: () => {
+		list.setHead(null);
+		$("replay").setAttribute("aria-pressed", false);
+		$("list").focus();
+		button();
+	},
 });
 live.on("head", (m) => player.head(m));
 live.on("density", (m) => player.density(m));
 
 const notes = new Notes($("noting"), $("note"), {
-  ask: (request) => live.ask(request),
-  chosen: () => ({ n: details.shown, at: list.chosen, heading: $("heading").textContent, summary: document.querySelector("#body .summary")?.textContent }),
+	ask: (request) => live.ask(request),
+	chosen: () => ({ n: details.shown, at: list.chosen, heading: $("heading").textContent, summary: document.querySelector("#body .summary")?.textContent }),
 });
 live.on("noted", (m) => {
-  notes.done(m);
-  list.stale(details.shown);
+	notes.done(m);
+	list.stale(details.shown);
 });
 
 live.on("hello", (m) => {
-  notes.can(m.notes);
-  files.can(m);
-  $("keep").hidden = !m.keep;
+	notes.can(m.notes);
+	files.can(m);
+	$("keep").hidden = !m.keep;
 });
 
 const filter = new FilterBar(live, $("list"));
 const files = new Files(() => filter.expression);
 comebacks(live);
 live.ups.push(() => {
-  generation = 0; // the server knows nothing of the list before
-  if (behind) live.ask({ op: "clear", n: behind });
-  filter.again();
-  if (kinds.hidden.size) live.ask({ op: "hide", classes: [...kinds.hidden] });
-  list.again();
-  ladder.reset();
-  player.again();
+	generation = 0; // the server knows nothing of the list before
+	if (behind) live.ask({ op: "clear", n: behind });
+	filter.again();
+	if (kinds.hidden.size) live.ask({ op: "hide", classes: [...kinds.hidden] });
+	list.again();
+	ladder.reset();
+	player.again();
 });
 live.downs.push(() => state("lost", "connection lost, trying again"));
 live.refusals.push((status) => status !== 503 && state("lost", "shut out"));
 
 function clear(n) {
-  if (live.ask({ op: "clear", n })) list.setFollow(true);
+	if (live.ask({ op: "clear", n })) list.setFollow(true);
 }
 live.on("cleared", (m) => {
-  const before = behind;
-  behind = m.behind;
-  address.set("behind", behind || "");
-  $("unclear").hidden = !behind;
-  if (behind > before) notice("Cleared; the recording keeps all.", { actions: [["Undo", () => clear(before)]] });
+	const before = behind;
+	behind = m.behind;
+	address.set("behind", behind || "");
+	$("unclear").hidden = !behind;
+	if (behind > before) notice("Cleared; the recording keeps all.", { actions: [["Undo", () => clear(before)]] });
 });
 for (const [id, n] of [["clear", -1], ["unclear", 0]]) {
-  $(id).onclick = () => {
-    $("menu").hidePopover();
-    clear(n);
-  };
+	$(id).onclick = () => {
+		$("menu").hidePopover();
+		clear(n);
+	};
 }
 
 $("keep").onclick = () => {
-  if (live.ask({ op: "keep" })) {
-    $("keep").textContent = "Keeping…";
-    $("keep").disabled = true;
-  }
+	if (live.ask({ op: "keep" })) {
+		$("keep").textContent = "Keeping…";
+		$("keep").disabled = true;
+	}
 };
 live.on("kept", (m) => {
-  $("keep").textContent = m.error || `Kept: ${m.file}`;
-  $("keep").disabled = false;
+	$("keep").textContent = m.error || `Kept: ${m.file}`;
+	$("keep").disabled = false;
 });
 
 function replay() {
-  if (player.on) return player.close();
-  list.setFollow(true);
-  player.open(list.chosen);
-  $("replay").setAttribute("aria-pressed", true);
-  button();
+	if (player.on) return player.close();
+	list.setFollow(true);
+	player.open(list.chosen);
+	$("replay").setAttribute("aria-pressed", true);
+	button();
 }
 $("replay").onclick = replay;
 
 live.on("status", (m) => {
-  if (start && start !== m.start) { // another run: nothing of the old list holds
-    list.reset();
-    details.hide();
-    if (behind) clear(0);
-  }
-  if (m.reading && !start) list.setFollow(false); // a long recording is shown from its beginning
-  start = m.start;
-  const other = m.filter !== generation || !!m.filter && m.looked !== looked;
-  looked = m.looked;
-  const another = m.filter !== generation;
-  if (another) {
-    upper = list.follow ? 0 : list.row(list.upper)?.n || upper;
-    generation = m.filter;
-    ladder.reset();
-    way.close();
-    list.reset();
-  }
-  player.status(m, other);
-  filter.status(m);
-  list.start = Date.parse(m.start);
-  done = m.done;
-  list.setTotal(m.len);
-  list.setKnown(m.known);
-  kinds.count(m.classes);
-  moving.status(m, another);
-  if (upper && m.looked >= upper) { // what was on the screen is there again
-    moving.find({ n: upper }, ({ at }) => list.lift(at));
-    if (details.shown) moving.find({ n: details.shown }, ({ at, exact }) => exact && list.reveal(at));
-    upper = 0;
-  }
-  const late = details.shown && details.shown > details.known && details.shown <= m.known;
-  if (late || details.shown && notes.fresh(details.shown, m.known)) live.ask({ op: "entry", n: details.shown });
-  $("title").textContent = m.title;
-  document.title = m.title ? `${m.title} · xmpplens` : "xmpplens";
-  const part = filter.expression || kinds.hidden.size ? `${m.len.toLocaleString("en")} of ${many(Math.min(m.looked, m.total), "entry", "entries")}` : many(m.total, "entry", "entries");
-  $("counts").textContent = `${many(m.conns, "connection", "connections")}, ${part}`;
-  document.body.classList.toggle("several", m.conns > 1);
-  $("empty").hidden = m.len > 0;
-  if (kinds.hidden.size && m.classes.some((n) => n)) $("empty").textContent = "All that is here is hidden: see above.";
-  else if (behind) $("empty").textContent = "The list is cleared. What comes now is shown.";
-  else if (filter.expression && m.total) $("empty").textContent = "Nothing matches the filter.";
-  else if (m.done && !m.len) $("empty").textContent = "The recording has no entries.";
-  $("trouble").hidden = !m.trouble?.length;
-  $("trouble").textContent = (m.trouble || []).join("\n");
-  if (m.reading) state("reading", "reading");
-  else if (m.known < m.total) state("reading", `findings and latencies ${Math.floor((100 * m.known) / m.total)} %`);
-  else if (m.done) state("done", "complete");
-  else state("live", "live");
-  button();
+	if (start && start !== m.start) { // another run: nothing of the old list holds
+		list.reset();
+		details.hide();
+		if (behind) clear(0);
+	}
+	if (m.reading && !start) list.setFollow(false); // a long recording is shown from its beginning
+	start = m.start;
+	const other = m.filter !== generation || !!m.filter && m.looked !== looked;
+	looked = m.looked;
+	const another = m.filter !== generation;
+	if (another) {
+		upper = list.follow ? 0 : list.row(list.upper)?.n || upper;
+		generation = m.filter;
+		ladder.reset();
+		way.close();
+		list.reset();
+	}
+	player.status(m, other);
+	filter.status(m);
+	list.start = Date.parse(m.start);
+	done = m.done;
+	list.setTotal(m.len);
+	list.setKnown(m.known);
+	kinds.count(m.classes);
+	moving.status(m, another);
+	if (upper && m.looked >= upper) { // what was on the screen is there again
+		moving.find({ n: upper }, ({ at }) => list.lift(at));
+		if (details.shown) moving.find({ n: details.shown }, ({ at, exact }) => exact && list.reveal(at));
+		upper = 0;
+	}
+	const late = details.shown && details.shown > details.known && details.shown <= m.known;
+	if (late || details.shown && notes.fresh(details.shown, m.known)) live.ask({ op: "entry", n: details.shown });
+	$("title").textContent = m.title;
+	document.title = m.title ? `${m.title} · xmpplens` : "xmpplens";
+	const part = filter.expression || kinds.hidden.size ? `${m.len.toLocaleString("en")} of ${many(Math.min(m.looked, m.total), "entry", "entries")}` : many(m.total, "entry", "entries");
+	$("counts").textContent = `${many(m.conns, "connection", "connections")}, ${part}`;
+	document.body.classList.toggle("several", m.conns > 1);
+	$("empty").hidden = m.len > 0;
+	if (kinds.hidden.size && m.classes.some((n) => n)) $("empty").textContent = "All that is here is hidden: see above.";
+	else if (behind) $("empty").textContent = "The list is cleared. What comes now is shown.";
+	else if (filter.expression && m.total) $("empty").textContent = "Nothing matches the filter.";
+	else if (m.done && !m.len) $("empty").textContent = "The recording has no entries.";
+	$("trouble").hidden = !m.trouble?.length;
+	$("trouble").textContent = (m.trouble || []).join("\n");
+	if (m.reading) state("reading", "reading");
+	else if (m.known < m.total) state("reading", `findings and latencies ${Math.floor((100 * m.known) / m.total)} %`);
+	else if (m.done) state("done", "complete");
+	else state("live", "live");
+	button();
 });
 
 function state(name, text) {
-  $("state").dataset.state = name;
-  $("state").textContent = text;
+	$("state").dataset.state = name;
+	$("state").textContent = text;
 }
 
 function button() {
-  const on = list.follow;
-  $("follow").hidden = player.on ? on : done;
-  $("follow").setAttribute("aria-pressed", on);
-  $("follow").textContent = on && !player.on ? "Pause" : "Follow";
-  moving.draw();
+	const on = list.follow;
+	$("follow").hidden = player.on ? on : done;
+	$("follow").setAttribute("aria-pressed", on);
+	$("follow").textContent = on && !player.on ? "Pause" : "Follow";
+	moving.draw();
 }
 
 $("follow").onclick = () => list.setFollow(!list.follow);
 
 $("theme").onclick = () => {
-  const root = document.documentElement;
-  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  root.dataset.theme = dark ? "light" : "dark";
-  localStorage.setItem("theme", root.dataset.theme);
+	const root = document.documentElement;
+	const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+	root.dataset.theme = dark ? "light" : "dark";
+	localStorage.setItem("theme", root.dataset.theme);
 };
 if (localStorage.getItem("theme")) document.documentElement.dataset.theme = localStorage.getItem("theme");
 
 $("keylisted").onclick = () => {
-  $("menu").hidePopover();
-  keys.list();
+	$("menu").hidePopover();
+	keys.list();
 };
 
 const playing = () => player.on;
 keys.add({ keys: ["/"], group: "Page", help: "Filter", run: () => { $("filter").focus(); $("filter").select(); } });
 keys.add({ keys: [" "], group: "Page", help: "Pause or follow; play or pause", run: (e) => {
-  if (e.target.closest("#body")) return false;
-  if (player.on) player.toggle();
-  else list.setFollow(!list.follow);
+	if (e.target.closest("#body")) return false;
+	if (player.on) player.toggle();
+	else list.setFollow(!list.follow);
 } });
 keys.add({ keys: ["Escape"], group: "Page", help: "Close the details, then the player", run: () => {
-  if (details.shown) $("close").click();
-  else if (player.on) player.close();
+	if (details.shown) $("close").click();
+	else if (player.on) player.close();
 } });
 keys.add({ keys: ["Escape"], group: "", when: () => way.on, run: () => way.close() });
 keys.add({ keys: ["l"], group: "Ladder", help: "Follow the chosen message on its way, or no longer", when: () => list.row(list.chosen), run: () => {
-  if (way.on) return way.close();
-  views.show("ladder");
-  live.ask({ op: "follow", n: list.row(list.chosen).n });
+	if (way.on) return way.close();
+	views.show("ladder");
+	live.ask({ op: "follow", n: list.row(list.chosen).n });
 } });
 keys.add({ keys: [".", ","], group: "Ladder", help: "Next stage of the way, and the one before", when: () => way.on, run: (e) => way.step(e.key === "." ? 1 : -1) });
 keys.add({ keys: ["n"], group: "Page", help: "Write a note", when: () => notes.possible, run: () => notes.open() });
@@ -302,6 +302,6 @@ keys.add({ keys: ["t"], group: "Player", help: "Jump to a time or an entry", whe
 
 views.show(address.get("view"));
 if (address.get("entry")) live.ups.push(function once() {
-  live.ups.splice(live.ups.indexOf(once), 1);
-  open(Number(address.get("entry")) || 1);
+	live.ups.splice(live.ups.indexOf(once), 1);
+	open(Number(address.get("entry")) || 1);
 });

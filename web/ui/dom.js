@@ -3,30 +3,30 @@
 export const $ = (id) => document.getElementById(id);
 
 export function node(name, cls = "", text = "") {
-  const el = document.createElement(name);
-  if (cls) el.className = cls;
-  el.textContent = text;
-  return el;
+	const el = document.createElement(name);
+	if (cls) el.className = cls;
+	el.textContent = text;
+	return el;
 }
 
 export const many = (n, one, more) => `${n.toLocaleString("en")} ${n === 1 ? one : more}`;
 
 // fill puts a text into an element, without a new node where there is one.
 export function fill(el, text) {
-  const only = el.firstChild;
-  if (only && only === el.lastChild && only.nodeType === Node.TEXT_NODE) only.data = text;
-  else el.textContent = text;
+	const only = el.firstChild;
+	if (only && only === el.lastChild && only.nodeType === Node.TEXT_NODE) only.data = text;
+	else el.textContent = text;
 }
 
 const two = (n) => String(n).padStart(2, "0");
 
 export function clock(ms) {
-  const d = new Date(ms);
-  return `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}.${String(d.getMilliseconds()).padStart(3, "0")}`;
+	const d = new Date(ms);
+	return `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}.${String(d.getMilliseconds()).padStart(3, "0")}`;
 }
 
 export function bytes(n) {
-  if (n < 10000) return `${n} B`;
-  if (n < 1e7) return `${(n / 1000).toFixed(n < 1e5 ? 1 : 0)} kB`;
-  return `${(n / 1e6).toFixed(1)} MB`;
+	if (n < 10000) return `${n} B`;
+	if (n < 1e7) return `${(n / 1000).toFixed(n < 1e5 ? 1 : 0)} kB`;
+	return `${(n / 1e6).toFixed(1)} MB`;
 }

@@ -5,48 +5,48 @@ import { node } from "./dom.js";
 const names = { ArrowUp: "↑", ArrowDown: "↓", ArrowLeft: "←", ArrowRight: "→", " ": "Space", Escape: "Esc", PageUp: "Page ↑", PageDown: "Page ↓" };
 
 export class Keys {
-  #all = []; #dialog; #from = null;
+	#all = []; #dialog; #from = null;
 
-  constructor(dialog) {
-    this.#dialog = dialog;
-    document.addEventListener("keydown", (e) => this.#pressed(e));
-    dialog.querySelector("button").onclick = () => dialog.close();
-    dialog.addEventListener("close", () => this.#from?.focus());
-    this.add({ keys: ["?"], group: "Page", help: "List the keys", run: () => this.list() });
-  }
+	constructor(dialog) {
+		this.#dialog = dialog;
+		document.addEventListener("keydown", (e) => this.#pressed(e));
+		dialog.querySelector("button").onclick = () => dialog.close();
+		dialog.addEventListener("close", () => this.#from?.focus());
+		this.add({ keys: ["?"], group: "Page", help: "List the keys", run: () => this.list() });
+	}
 
-  // add registers keys: "j", "Shift+ArrowLeft", "Ctrl+f" (⌘ counts as Ctrl).
-  // They count while when() holds, and nobody types; run(event) may answer false,
-  // for "not mine". Those without run are only listed. Of two, the latter goes first.
-  add({ keys, group, help, when = () => true, run }) { this.#all.unshift({ keys, group, help, when, run }); }
+	// add registers keys: "j", "Shift+ArrowLeft", "Ctrl+f" (⌘ counts as Ctrl).
+	// They count while when() holds, and nobody types; run(event) may answer false,
+	// for "not mine". Those without run are only listed. Of two, the latter goes first.
+	add({ keys, group, help, when = () => true, run }) { this.#all.unshift({ keys, group, help, when, run }); }
 
-  #pressed(e) {
-    if (e.isComposing || e.defaultPrevented || e.target.closest("dialog, [popover]:popover-open")) return;
-    if (e.target.closest("input:not([type=range], [type=checkbox]), textarea, select, [contenteditable]") && e.key !== "Escape") return;
-    if (e.target.closest("button, a, summary, [type=checkbox], [role=option]") && (e.key === " " || e.key === "Enter")) return;
-    const key = `${e.ctrlKey || e.metaKey ? "Ctrl+" : ""}${e.altKey ? "Alt+" : ""}${e.shiftKey && e.key.length > 1 ? "Shift+" : ""}${e.key}`;
-    for (const k of this.#all) {
-      if (!k.run || !k.keys.includes(key) || !k.when() || k.run(e) === false) continue;
-      e.preventDefault();
-      return;
-    }
-  }
+	#pressed(e) {
+		if (e.isComposing || e.defaultPrevented || e.target.closest("dialog, [popover]:popover-open")) return;
+		if (e.target.closest("input:not([type=range], [type=checkbox]), textarea, select, [contenteditable]") && e.key !== "Escape") return;
+		if (e.target.closest("button, a, summary, [type=checkbox], [role=option]") && (e.key === " " || e.key === "Enter")) return;
+		const key = `${e.ctrlKey || e.metaKey ? "Ctrl+" : ""}${e.altKey ? "Alt+" : ""}${e.shiftKey && e.key.length > 1 ? "Shift+" : ""}${e.key}`;
+		for (const k of this.#all) {
+			if (!k.run || !k.keys.includes(key) || !k.when() || k.run(e) === false) continue;
+			e.preventDefault();
+			return;
+		}
+	}
 
-  list() {
-    const groups = new Map();
-    for (const k of this.#all.toReversed().filter((k) => k.group)) groups.set(k.group, [...(groups.get(k.group) || []), k]);
-    this.#dialog.querySelector("#keylist").replaceChildren(...[...groups].map(([group, keys]) => {
-      const section = node("section");
-      const dl = node("dl");
-      for (const k of keys) {
-        const dt = node("dt");
-        k.keys.forEach((key) => dt.append(node("kbd", "", key.split("+").map((part) => names[part] || part || "+").join(" "))));
-        dl.append(dt, node("dd", "", k.help));
-      }
-      section.append(node("h3", "", group), dl);
-      return section;
-    }));
-    this.#from = document.activeElement;
-    this.#dialog.showModal();
-  }
+	list() {
+		const groups = new Map();
+		for (const k of this.#all.toReversed().filter((k) => k.group)) groups.set(k.group, [...(groups.get(k.group) || []), k]);
+		this.#dialog.querySelector("#keylist").replaceChildren(...[...groups].map(([group, keys]) => {
+			const section = node("section");
+			const dl = node("dl");
+			for (const k of keys) {
+				const dt = node("dt");
+				k.keys.forEach((key) => dt.append(node("kbd", "", key.split("+").map((part) => names[part] || part || "+").join(" "))));
+				dl.append(dt, node("dd", "", k.help));
+			}
+			section.append(node("h3", "", group), dl);
+			return section;
+		}));
+		this.#from = document.activeElement;
+		this.#dialog.showModal();
+	}
 }

@@ -17,335 +17,335 @@ const ends = 24e3; // pixels at both ends of a long list that are as they would 
 const still = 150; // milliseconds without scrolling: it is over
 
 export class List {
-  #box; #spacer; #layer; #ask; #choose; #follows; #view; #tall; #head;
-  #rows = new Map(); // by place in the list, from 1
-  #asked = new Set(); // pages on their way
-  #drawn = []; // elements, reused; in their order
-  #first = 0; // the row in front of them
-  #look = 0; // counts what changes all rows
-  #top = 0; // number of rows above the screen, with a fraction
-  #set = -1; // scrollTop as it was last
-  #by = false; // a wheel or a finger scrolls: by rows, and not to a place
-  #held = false; // by a finger
-  #timer = 0;
-  #queued = false;
-  total = 0;
-  known = 0; // entries whose facts are there
-  chosen = 0;
-  start = 0; // milliseconds
-  follow = true;
-  settled = true; // the rows on the screen are there
-  head = null; // the place of the playhead, where one is: what follows is dimmed
+	#box; #spacer; #layer; #ask; #choose; #follows; #view; #tall; #head;
+	#rows = new Map(); // by place in the list, from 1
+	#asked = new Set(); // pages on their way
+	#drawn = []; // elements, reused; in their order
+	#first = 0; // the row in front of them
+	#look = 0; // counts what changes all rows
+	#top = 0; // number of rows above the screen, with a fraction
+	#set = -1; // scrollTop as it was last
+	#by = false; // a wheel or a finger scrolls: by rows, and not to a place
+	#held = false; // by a finger
+	#timer = 0;
+	#queued = false;
+	total = 0;
+	known = 0; // entries whose facts are there
+	chosen = 0;
+	start = 0; // milliseconds
+	follow = true;
+	settled = true; // the rows on the screen are there
+	head = null; // the place of the playhead, where one is: what follows is dimmed
 
-  // ask(from, count) requests rows; choose(n) is told of a selection,
-  // follows(bool) when scrolling turns following on or off. A view says which
-  // columns a row has, and fills them; a row is tall pixels high.
-  constructor(box, { ask, choose, follows, view, tall = 24 }) {
-    this.#view = view;
-    this.#tall = tall;
-    this.#box = box;
-    this.#spacer = box.querySelector("#spacer");
-    this.#layer = box.querySelector("#rows");
-    this.#head = box.querySelector("#columns");
-    this.#ask = ask;
-    this.#choose = choose;
-    this.#follows = follows;
-    const passive = { passive: true };
-    box.addEventListener("scroll", () => this.#scrolled(), passive);
-    box.addEventListener("wheel", (e) => {
-      this.#by = true;
-      // Before the list moves, so that what comes meanwhile does not move it back.
-      if (e.deltaY < 0 && this.follow && this.#top > 0) this.setFollow(false);
-    }, passive);
-    for (const name of ["touchstart", "touchmove", "touchend", "touchcancel"]) box.addEventListener(name, () => {
-      this.#by = true;
-      this.#held = name === "touchstart" || name === "touchmove";
-    }, passive);
-    box.addEventListener("pointerdown", (e) => {
-      if (e.pointerType !== "mouse" || e.target !== box) return; // on the bar
-      this.#by = false;
-      if (this.follow) this.setFollow(false);
-    });
-    this.#layer.addEventListener("click", (e) => {
-      const row = e.target.closest(".row");
-      if (row?.dataset.at) this.select(Number(row.dataset.at));
-    });
-    new ResizeObserver(() => this.#resized()).observe(box);
-  }
+	// ask(from, count) requests rows; choose(n) is told of a selection,
+	// follows(bool) when scrolling turns following on or off. A view says which
+	// columns a row has, and fills them; a row is tall pixels high.
+	constructor(box, { ask, choose, follows, view, tall = 24 }) {
+		this.#view = view;
+		this.#tall = tall;
+		this.#box = box;
+		this.#spacer = box.querySelector("#spacer");
+		this.#layer = box.querySelector("#rows");
+		this.#head = box.querySelector("#columns");
+		this.#ask = ask;
+		this.#choose = choose;
+		this.#follows = follows;
+		const passive = { passive: true };
+		box.addEventListener("scroll", () => this.#scrolled(), passive);
+		box.addEventListener("wheel", (e) => {
+			this.#by = true;
+			// Before the list moves, so that what comes meanwhile does not move it back.
+			if (e.deltaY < 0 && this.follow && this.#top > 0) this.setFollow(false);
+		}, passive);
+		for (const name of ["touchstart", "touchmove", "touchend", "touchcancel"]) box.addEventListener(name, () => {
+			this.#by = true;
+			this.#held = name === "touchstart" || name === "touchmove";
+		}, passive);
+		box.addEventListener("pointerdown", (e) => {
+			if (e.pointerType !== "mouse" || e.target !== box) return; // on the bar
+			this.#by = false;
+			if (this.follow) this.setFollow(false);
+		});
+		this.#layer.addEventListener("click", (e) => {
+			const row = e.target.closest(".row");
+			if (row?.dataset.at) this.select(Number(row.dataset.at));
+		});
+		new ResizeObserver(() => this.#resized()).observe(box);
+	}
 
-  reset() {
-    this.#rows.clear();
-    this.#asked.clear();
-    this.#top = this.total = this.known = this.chosen = 0;
-    this.draw();
-  }
+	reset() {
+		this.#rows.clear();
+		this.#asked.clear();
+		this.#top = this.total = this.known = this.chosen = 0;
+		this.draw();
+	}
 
-  // again asks for what was on its way when the connection was lost.
-  again() {
-    this.#asked.clear();
-    this.draw();
-  }
+	// again asks for what was on its way when the connection was lost.
+	again() {
+		this.#asked.clear();
+		this.draw();
+	}
 
-  changed() {
-    this.#look++;
-    this.draw();
-  }
+	changed() {
+		this.#look++;
+		this.draw();
+	}
 
-  setTotal(n) {
-    if (n === this.total) return;
-    this.total = n;
-    this.#box.setAttribute("aria-rowcount", n + (this.#head ? 1 : 0));
-    this.#fit();
-    if (this.#held) return this.draw();
-    if (this.follow) this.#move(this.#goal());
-    else if (this.#scaled() && !this.#timer) this.#move(this.#top); // a row has less of the bar
-    this.draw();
-  }
+	setTotal(n) {
+		if (n === this.total) return;
+		this.total = n;
+		this.#box.setAttribute("aria-rowcount", n + (this.#head ? 1 : 0));
+		this.#fit();
+		if (this.#held) return this.draw();
+		if (this.follow) this.#move(this.#goal());
+		else if (this.#scaled() && !this.#timer) this.#move(this.#top); // a row has less of the bar
+		this.draw();
+	}
 
-  // setKnown: rows that were shown without their facts are asked for again.
-  setKnown(n) {
-    if (n === this.known) return;
-    this.known = n;
-    this.draw();
-  }
+	// setKnown: rows that were shown without their facts are asked for again.
+	setKnown(n) {
+		if (n === this.known) return;
+		this.known = n;
+		this.draw();
+	}
 
-  // stale asks again for the row of an entry: something was said about it.
-  stale(n) {
-    for (const row of this.#rows.values()) if (row.n === n) row.sure = false;
-    this.draw();
-  }
+	// stale asks again for the row of an entry: something was said about it.
+	stale(n) {
+		for (const row of this.#rows.values()) if (row.n === n) row.sure = false;
+		this.draw();
+	}
 
-  setFollow(on) {
-    if (on !== this.follow) {
-      this.follow = on;
-      this.#follows(on);
-    }
-    if (on) this.#move(this.#goal());
-    this.draw();
-  }
+	setFollow(on) {
+		if (on !== this.follow) {
+			this.follow = on;
+			this.#follows(on);
+		}
+		if (on) this.#move(this.#goal());
+		this.draw();
+	}
 
-  add({ from, rows, known, error }) {
-    this.#asked.delete(Math.floor((from - 1) / page));
-    if (error) console.warn(error);
-    rows.forEach((r, i) => {
-      this.#rows.set(from + i, Object.assign(r, { sure: r.n <= known }));
-      if (r.on) this.stale(r.on);
-    });
-    if (this.#rows.size > kept) {
-      const near = (n) => Math.abs(n - this.#top) < kept / 2;
-      for (const n of this.#rows.keys()) if (!near(n)) this.#rows.delete(n);
-    }
-    this.draw();
-  }
+	add({ from, rows, known, error }) {
+		this.#asked.delete(Math.floor((from - 1) / page));
+		if (error) console.warn(error);
+		rows.forEach((r, i) => {
+			this.#rows.set(from + i, Object.assign(r, { sure: r.n <= known }));
+			if (r.on) this.stale(r.on);
+		});
+		if (this.#rows.size > kept) {
+			const near = (n) => Math.abs(n - this.#top) < kept / 2;
+			for (const n of this.#rows.keys()) if (!near(n)) this.#rows.delete(n);
+		}
+		this.draw();
+	}
 
-  row(at) { return this.#rows.get(at); }
+	row(at) { return this.#rows.get(at); }
 
-  // upper is the first place that is whole on the screen, screen how many are.
-  get upper() { return Math.min(Math.ceil(this.#top) + 1, this.total); }
-  get screen() { return Math.max(1, Math.floor(this.#visible())); }
+	// upper is the first place that is whole on the screen, screen how many are.
+	get upper() { return Math.min(Math.ceil(this.#top) + 1, this.total); }
+	get screen() { return Math.max(1, Math.floor(this.#visible())); }
 
-  // select chooses a place. reveal does not tell of it, and puts it in the middle
-  // where it was not to be seen.
-  select(n) {
-    if (!this.total) return;
-    this.#show(n, false);
-    this.#choose(this.chosen);
-  }
+	// select chooses a place. reveal does not tell of it, and puts it in the middle
+	// where it was not to be seen.
+	select(n) {
+		if (!this.total) return;
+		this.#show(n, false);
+		this.#choose(this.chosen);
+	}
 
-  reveal(n) { if (this.total) this.#show(n, true); }
+	reveal(n) { if (this.total) this.#show(n, true); }
 
-  #show(n, middle) {
-    n = Math.max(1, Math.min(n, this.total));
-    this.chosen = n;
-    if (n < this.total && this.head === null) this.setFollow(false);
-    const visible = this.screen;
-    if (n - 1 < this.#top || n > this.#top + visible) this.#move(middle ? n - visible / 2 : n - 1 < this.#top ? n - 1 : n - this.#visible());
-    this.draw();
-  }
+	#show(n, middle) {
+		n = Math.max(1, Math.min(n, this.total));
+		this.chosen = n;
+		if (n < this.total && this.head === null) this.setFollow(false);
+		const visible = this.screen;
+		if (n - 1 < this.#top || n > this.#top + visible) this.#move(middle ? n - visible / 2 : n - 1 < this.#top ? n - 1 : n - this.#visible());
+		this.draw();
+	}
 
-  // lift puts a place at the upper edge and chooses nothing.
-  lift(n) {
-    if (!this.follow) this.#move(n - 1);
-    this.draw();
-  }
+	// lift puts a place at the upper edge and chooses nothing.
+	lift(n) {
+		if (!this.follow) this.#move(n - 1);
+		this.draw();
+	}
 
-  // setHead puts the playhead behind a place, null takes it away. The list follows
-  // it, unless it is to stay where it is.
-  setHead(at, stay) {
-    this.head = at;
-    if (this.follow && !stay) this.#move(this.#goal());
-    this.settled = false; // until it is painted
-    this.draw();
-  }
+	// setHead puts the playhead behind a place, null takes it away. The list follows
+	// it, unless it is to stay where it is.
+	setHead(at, stay) {
+		this.head = at;
+		if (this.follow && !stay) this.#move(this.#goal());
+		this.settled = false; // until it is painted
+		this.draw();
+	}
 
-  // goal is the row at the upper edge of a list that follows: its end, or the
-  // playhead, with some rows around it.
-  #goal() {
-    if (this.head === null) return this.#last();
-    const below = this.head - 0.75 * this.#visible();
-    const above = this.head - 1 - 0.1 * this.#visible();
-    return Math.max(below, Math.min(this.#top, above));
-  }
+	// goal is the row at the upper edge of a list that follows: its end, or the
+	// playhead, with some rows around it.
+	#goal() {
+		if (this.head === null) return this.#last();
+		const below = this.head - 0.75 * this.#visible();
+		const above = this.head - 1 - 0.1 * this.#visible();
+		return Math.max(below, Math.min(this.#top, above));
+	}
 
-  unselect() {
-    this.chosen = 0;
-    this.draw();
-  }
+	unselect() {
+		this.chosen = 0;
+		this.draw();
+	}
 
-  get #bar() { return this.#head?.offsetHeight || 0; }
-  #window() { return Math.max(0, this.#box.clientHeight - this.#bar); }
-  #visible() { return this.#window() / this.#tall; }
-  #last() { return Math.max(0, this.total - this.#visible()); }
-  #height() { return Math.min(this.total * this.#tall, tallest); }
-  #range() { return Math.max(1, this.#height() - this.#window()); }
-  #scaled() { return this.total * this.#tall > tallest; }
-  #fit() { this.#spacer.style.height = `${this.#height() + this.#bar}px`; }
+	get #bar() { return this.#head?.offsetHeight || 0; }
+	#window() { return Math.max(0, this.#box.clientHeight - this.#bar); }
+	#visible() { return this.#window() / this.#tall; }
+	#last() { return Math.max(0, this.total - this.#visible()); }
+	#height() { return Math.min(this.total * this.#tall, tallest); }
+	#range() { return Math.max(1, this.#height() - this.#window()); }
+	#scaled() { return this.total * this.#tall > tallest; }
+	#fit() { this.#spacer.style.height = `${this.#height() + this.#bar}px`; }
 
-  #resized() {
-    this.#view.fit?.(this.#box.clientWidth);
-    this.#fit();
-    this.#move(this.follow ? this.#goal() : this.#top);
-    this.draw();
-  }
+	#resized() {
+		this.#view.fit?.(this.#box.clientWidth);
+		this.#fit();
+		this.#move(this.follow ? this.#goal() : this.#top);
+		this.draw();
+	}
 
-  // yAt is where the bar stands for a row at the upper edge, topAt the inverse.
-  #yAt(top) {
-    const rows = ends / this.#tall, last = this.#last(), range = this.#range();
-    if (!this.#scaled() || top <= rows) return top * this.#tall;
-    if (top >= last - rows) return range - (last - top) * this.#tall;
-    return ends + ((top - rows) / (last - 2 * rows)) * (range - 2 * ends);
-  }
+	// yAt is where the bar stands for a row at the upper edge, topAt the inverse.
+	#yAt(top) {
+		const rows = ends / this.#tall, last = this.#last(), range = this.#range();
+		if (!this.#scaled() || top <= rows) return top * this.#tall;
+		if (top >= last - rows) return range - (last - top) * this.#tall;
+		return ends + ((top - rows) / (last - 2 * rows)) * (range - 2 * ends);
+	}
 
-  #topAt(y) {
-    const rows = ends / this.#tall, last = this.#last(), range = this.#range();
-    if (!this.#scaled() || y <= ends) return y / this.#tall;
-    if (y >= range - ends) return last - (range - y) / this.#tall;
-    return rows + ((y - ends) / (range - 2 * ends)) * (last - 2 * rows);
-  }
+	#topAt(y) {
+		const rows = ends / this.#tall, last = this.#last(), range = this.#range();
+		if (!this.#scaled() || y <= ends) return y / this.#tall;
+		if (y >= range - ends) return last - (range - y) / this.#tall;
+		return rows + ((y - ends) / (range - 2 * ends)) * (last - 2 * rows);
+	}
 
-  // move puts the row number top at the upper edge.
-  #move(top) {
-    this.#top = Math.max(0, Math.min(top, this.#last()));
-    this.#box.scrollTop = this.#yAt(this.#top);
-    this.#set = this.#box.scrollTop;
-  }
+	// move puts the row number top at the upper edge.
+	#move(top) {
+		this.#top = Math.max(0, Math.min(top, this.#last()));
+		this.#box.scrollTop = this.#yAt(this.#top);
+		this.#set = this.#box.scrollTop;
+	}
 
-  // Where the bar stands for more rows than it has pixels, a wheel or a finger still
-  // moves by rows; the bar is put right when that is over.
-  #scrolled() {
-    const y = this.#box.scrollTop;
-    const by = y - this.#set;
-    if (Math.abs(by) < 1) return; // our own doing
-    this.#set = y;
-    const rows = this.#scaled() && this.#by && Math.abs(by) < 3 * this.#window();
-    this.#top = Math.max(0, Math.min(rows ? this.#top + by / this.#tall : this.#topAt(y), this.#last()));
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#timer = 0;
-      this.#by = this.#held;
-      if (this.#scaled()) this.#move(this.#top);
-    }, still);
-    if (by < 0 || this.head !== null) this.setFollow(false);
-    else if (this.#top >= this.#last() - 0.5) this.setFollow(true);
-    this.draw();
-  }
+	// Where the bar stands for more rows than it has pixels, a wheel or a finger still
+	// moves by rows; the bar is put right when that is over.
+	#scrolled() {
+		const y = this.#box.scrollTop;
+		const by = y - this.#set;
+		if (Math.abs(by) < 1) return; // our own doing
+		this.#set = y;
+		const rows = this.#scaled() && this.#by && Math.abs(by) < 3 * this.#window();
+		this.#top = Math.max(0, Math.min(rows ? this.#top + by / this.#tall : this.#topAt(y), this.#last()));
+		clearTimeout(this.#timer);
+		this.#timer = setTimeout(() => {
+			this.#timer = 0;
+			this.#by = this.#held;
+			if (this.#scaled()) this.#move(this.#top);
+		}, still);
+		if (by < 0 || this.head !== null) this.setFollow(false);
+		else if (this.#top >= this.#last() - 0.5) this.setFollow(true);
+		this.draw();
+	}
 
-  draw() {
-    if (this.#queued) return;
-    this.#queued = true;
-    requestAnimationFrame(() => {
-      this.#queued = false;
-      this.#paint();
-    });
-  }
+	draw() {
+		if (this.#queued) return;
+		this.#queued = true;
+		requestAnimationFrame(() => {
+			this.#queued = false;
+			this.#paint();
+		});
+	}
 
-  #paint() {
-    const first = Math.floor(this.#top);
-    const count = Math.max(0, Math.min(Math.ceil(this.#visible()) + 1, this.total - first));
-    this.#reuse(first, count);
-    this.#layer.style.transform = `translateY(${(first - this.#top) * this.#tall}px)`;
-    const wanted = new Set();
-    const want = (n) => {
-      const row = this.#rows.get(n);
-      if (!row || !row.sure && row.n <= this.known) wanted.add(Math.floor((n - 1) / page));
-      return row;
-    };
-    this.settled = true;
-    let active = "";
-    for (let i = 0; i < count; i++) {
-      const n = first + i + 1;
-      const el = this.#drawn[i];
-      const row = want(n);
-      if (!row) this.settled = false;
-      this.#fill(el, n, row);
-      if (n === this.chosen) active = el.id;
-      el.classList.toggle("ahead", this.head !== null && n > this.head);
-      el.classList.toggle("head", n === this.head);
-    }
-    if (active) this.#box.setAttribute("aria-activedescendant", active);
-    else this.#box.removeAttribute("aria-activedescendant");
-    if (count) for (const n of [first + count + ahead, first + 1 - ahead, first]) want(Math.max(1, Math.min(n, this.total)));
-    for (const p of wanted) { // those on the screen first
-      if (this.#asked.size >= atOnce) break;
-      if (!this.#asked.has(p) && this.#ask(p * page + 1, page)) this.#asked.add(p);
-    }
-  }
+	#paint() {
+		const first = Math.floor(this.#top);
+		const count = Math.max(0, Math.min(Math.ceil(this.#visible()) + 1, this.total - first));
+		this.#reuse(first, count);
+		this.#layer.style.transform = `translateY(${(first - this.#top) * this.#tall}px)`;
+		const wanted = new Set();
+		const want = (n) => {
+			const row = this.#rows.get(n);
+			if (!row || !row.sure && row.n <= this.known) wanted.add(Math.floor((n - 1) / page));
+			return row;
+		};
+		this.settled = true;
+		let active = "";
+		for (let i = 0; i < count; i++) {
+			const n = first + i + 1;
+			const el = this.#drawn[i];
+			const row = want(n);
+			if (!row) this.settled = false;
+			this.#fill(el, n, row);
+			if (n === this.chosen) active = el.id;
+			el.classList.toggle("ahead", this.head !== null && n > this.head);
+			el.classList.toggle("head", n === this.head);
+		}
+		if (active) this.#box.setAttribute("aria-activedescendant", active);
+		else this.#box.removeAttribute("aria-activedescendant");
+		if (count) for (const n of [first + count + ahead, first + 1 - ahead, first]) want(Math.max(1, Math.min(n, this.total)));
+		for (const p of wanted) { // those on the screen first
+			if (this.#asked.size >= atOnce) break;
+			if (!this.#asked.has(p) && this.#ask(p * page + 1, page)) this.#asked.add(p);
+		}
+	}
 
-  // reuse takes elements whose rows have left the screen for those that come.
-  #reuse(first, count) {
-    const drawn = this.#drawn;
-    let by = first - this.#first;
-    this.#first = first;
-    if (Math.abs(by) < drawn.length) {
-      for (; by > 0; by--) this.#layer.append(drawn[0]), drawn.push(drawn.shift());
-      for (; by < 0; by++) this.#layer.prepend(drawn.at(-1)), drawn.unshift(drawn.pop());
-    }
-    while (drawn.length < count) drawn.push(this.#layer.appendChild(blank(this.#view.columns)));
-    while (drawn.length > count) drawn.pop().remove();
-  }
+	// reuse takes elements whose rows have left the screen for those that come.
+	#reuse(first, count) {
+		const drawn = this.#drawn;
+		let by = first - this.#first;
+		this.#first = first;
+		if (Math.abs(by) < drawn.length) {
+			for (; by > 0; by--) this.#layer.append(drawn[0]), drawn.push(drawn.shift());
+			for (; by < 0; by++) this.#layer.prepend(drawn.at(-1)), drawn.unshift(drawn.pop());
+		}
+		while (drawn.length < count) drawn.push(this.#layer.appendChild(blank(this.#view.columns)));
+		while (drawn.length > count) drawn.pop().remove();
+	}
 
-  #fill(el, n, row) {
-    const chosen = n === this.chosen;
-    const before = this.#rows.get(n - 1);
-    if (el.shown === row && el.n === n && el.chosen === chosen && el.before === before && el.look === this.#look) return;
-    // While it is played, a row stays until the next one is there: nothing flickers.
-    if (!row && el.shown && this.head !== null && this.follow) return;
-    Object.assign(el, { shown: row, n, chosen, before, look: this.#look });
-    el.id = `at-${n}`;
-    el.dataset.at = n;
-    el.setAttribute("aria-rowindex", n + (this.#head ? 1 : 0));
-    el.setAttribute("aria-selected", chosen);
-    this.#view.fill(el, row, { start: this.start, before });
-  }
+	#fill(el, n, row) {
+		const chosen = n === this.chosen;
+		const before = this.#rows.get(n - 1);
+		if (el.shown === row && el.n === n && el.chosen === chosen && el.before === before && el.look === this.#look) return;
+		// While it is played, a row stays until the next one is there: nothing flickers.
+		if (!row && el.shown && this.head !== null && this.follow) return;
+		Object.assign(el, { shown: row, n, chosen, before, look: this.#look });
+		el.id = `at-${n}`;
+		el.dataset.at = n;
+		el.setAttribute("aria-rowindex", n + (this.#head ? 1 : 0));
+		el.setAttribute("aria-selected", chosen);
+		this.#view.fill(el, row, { start: this.start, before });
+	}
 
-  setTall(tall) {
-    this.#tall = tall;
-    this.#resized();
-  }
+	setTall(tall) {
+		this.#tall = tall;
+		this.#resized();
+	}
 
-  // setView draws the rows another way. The chosen one, where it is on the screen,
-  // stays where it is there, or else the first.
-  setView(view, tall) {
-    const seen = this.chosen > this.#top && this.chosen <= this.#top + this.screen;
-    const at = seen ? this.chosen : this.upper;
-    const pixels = (at - 1 - this.#top) * this.#tall;
-    for (const el of this.#drawn.splice(0)) el.remove();
-    this.#view = view;
-    this.#tall = tall;
-    this.#look++;
-    this.#resized();
-    if (!this.follow) this.#move(at - 1 - Math.min(pixels, this.#window() - tall) / tall);
-    this.draw();
-  }
+	// setView draws the rows another way. The chosen one, where it is on the screen,
+	// stays where it is there, or else the first.
+	setView(view, tall) {
+		const seen = this.chosen > this.#top && this.chosen <= this.#top + this.screen;
+		const at = seen ? this.chosen : this.upper;
+		const pixels = (at - 1 - this.#top) * this.#tall;
+		for (const el of this.#drawn.splice(0)) el.remove();
+		this.#view = view;
+		this.#tall = tall;
+		this.#look++;
+		this.#resized();
+		if (!this.follow) this.#move(at - 1 - Math.min(pixels, this.#window() - tall) / tall);
+		this.draw();
+	}
 }
 
 function blank(columns) {
-  const el = node("div", "row");
-  el.setAttribute("role", "row");
-  columns.forEach((c, i) => {
-    const cell = el.appendChild(node("span", c));
-    cell.setAttribute("role", "gridcell");
-    cell.setAttribute("aria-colindex", i + 1);
-  });
-  return el;
+	const el = node("div", "row");
+	el.setAttribute("role", "row");
+	columns.forEach((c, i) => {
+		const cell = el.appendChild(node("span", c));
+		cell.setAttribute("role", "gridcell");
+		cell.setAttribute("aria-colindex", i + 1);
+	});
+	return el;
 }

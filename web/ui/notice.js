@@ -9,48 +9,48 @@ let timer;
 
 // notice says a text. bad makes it stay until it is closed; actions are [label, fn].
 export function notice(text, { bad = false, actions = [] } = {}) {
-  const box = $("notice");
-  clearTimeout(timer);
-  const close = node("button", "", "✕");
-  close.setAttribute("aria-label", "Close");
-  close.onclick = () => { box.hidden = true; };
-  const buttons = actions.map(([label, fn]) => {
-    const b = node("button", "", label);
-    b.onclick = () => {
-      box.hidden = true;
-      fn();
-    };
-    return b;
-  });
-  const words = node("span", "", text);
-  words.dir = "auto";
-  box.replaceChildren(words, ...buttons, close);
-  box.classList.toggle("bad", bad);
-  box.hidden = !text;
-  if (!bad) timer = setTimeout(close.onclick, stays);
+	const box = $("notice");
+	clearTimeout(timer);
+	const close = node("button", "", "✕");
+	close.setAttribute("aria-label", "Close");
+	close.onclick = () => { box.hidden = true; };
+	const buttons = actions.map(([label, fn]) => {
+		const b = node("button", "", label);
+		b.onclick = () => {
+			box.hidden = true;
+			fn();
+		};
+		return b;
+	});
+	const words = node("span", "", text);
+	words.dir = "auto";
+	box.replaceChildren(words, ...buttons, close);
+	box.classList.toggle("bad", bad);
+	box.hidden = !text;
+	if (!bad) timer = setTimeout(close.onclick, stays);
 }
 
 // comebacks says once what came while there was no connection, and whether it is
 // still the same recording.
 export function comebacks(live) {
-  let start = "";
-  let total = 0;
-  let lost = false;
-  live.downs.push(() => { lost = !!start; });
-  live.on("status", (m) => {
-    if (lost && (m.start !== start || !m.reading && m.total >= total || m.done)) {
-      lost = false;
-      const n = m.total - total;
-      if (m.start !== start) notice(`Another recording began at ${new Date(m.start).toLocaleTimeString("en-GB")}. What was shown before is not there any more.`, { bad: true });
-      else notice(n > 0 ? `Reconnected, ${many(n, "entry", "entries")} came meanwhile.` : "Reconnected, nothing came meanwhile.");
-    }
-    if (lost) return;
-    start = m.start;
-    total = m.total;
-  });
-  live.refusals.push((status, { error, hint }) => {
-    if (status === 403 || status === 401) notice("The viewer was started again and has another token: open the URL that xmpplens printed. What is shown here is what was there before.", { bad: true });
-    else if (status === 404) notice(`${error} ${hint[0].toUpperCase()}${hint.slice(1)}.`, { bad: true, actions: [["The first recording", () => location.assign("/")]] });
-    else notice(`${error} ${hint || ""}`, { bad: true });
-  });
+	let start = "";
+	let total = 0;
+	let lost = false;
+	live.downs.push(() => { lost = !!start; });
+	live.on("status", (m) => {
+		if (lost && (m.start !== start || !m.reading && m.total >= total || m.done)) {
+			lost = false;
+			const n = m.total - total;
+			if (m.start !== start) notice(`Another recording began at ${new Date(m.start).toLocaleTimeString("en-GB")}. What was shown before is not there any more.`, { bad: true });
+			else notice(n > 0 ? `Reconnected, ${many(n, "entry", "entries")} came meanwhile.` : "Reconnected, nothing came meanwhile.");
+		}
+		if (lost) return;
+		start = m.start;
+		total = m.total;
+	});
+	live.refusals.push((status, { error, hint }) => {
+		if (status === 403 || status === 401) notice("The viewer was started again and has another token: open the URL that xmpplens printed. What is shown here is what was there before.", { bad: true });
+		else if (status === 404) notice(`${error} ${hint[0].toUpperCase()}${hint.slice(1)}.`, { bad: true, actions: [["The first recording", () => location.assign("/")]] });
+		else notice(`${error} ${hint || ""}`, { bad: true });
+	});
 }

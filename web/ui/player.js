@@ -13,275 +13,275 @@ const mostSteps = 20; // of keys that wait for their answer
 const calmBeat = 0.25; // seconds between two pictures for those who asked for less motion
 
 export class Player {
-  #panel; #ask; #moved; #closed; #ready; #since = 0; #track; #input; #where; #play;
-  #last = 0; // when the picture before was, in milliseconds
-  #beat = 0;
-  #seq = 0; // of the last seek
-  #waiting = false; // for its answer
-  #steps = []; // keys that were pressed meanwhile
-  #stepped = false; // it was a step or a jump
-  #keepTime = false; // the playhead is where it is, only the entry is asked for
-  #fresh = 0; // when the density was asked for
-  #timer = 0;
-  #calm = matchMedia("(prefers-reduced-motion: reduce)");
-  on = false;
-  playing = false;
-  start = 0; // of the recording, in milliseconds
-  live = false;
-  t = 0; // the playhead, in seconds
-  n = 0; // the last entry in front of it
-  next = -1; // when the next is
-  length = 0;
-  total = 0; // entries
+	#panel; #ask; #moved; #closed; #ready; #since = 0; #track; #input; #where; #play;
+	#last = 0; // when the picture before was, in milliseconds
+	#beat = 0;
+	#seq = 0; // of the last seek
+	#waiting = false; // for its answer
+	#steps = []; // keys that were pressed meanwhile
+	#stepped = false; // it was a step or a jump
+	#keepTime = false; // the playhead is where it is, only the entry is asked for
+	#fresh = 0; // when the density was asked for
+	#timer = 0;
+	#calm = matchMedia("(prefers-reduced-motion: reduce)");
+	on = false;
+	playing = false;
+	start = 0; // of the recording, in milliseconds
+	live = false;
+	t = 0; // the playhead, in seconds
+	n = 0; // the last entry in front of it
+	next = -1; // when the next is
+	length = 0;
+	total = 0; // entries
 
-  // ask(request) sends, moved(head, stepped) is told where the playhead is,
-  // closed() that the list is whole again; ready() tells that the rows of the last
-  // move are on the screen.
-  constructor(panel, { ask, moved, closed, ready }) {
-    this.#ready = ready;
-    this.#panel = panel;
-    this.#ask = ask;
-    this.#moved = moved;
-    this.#closed = closed;
-    const $ = (id) => panel.querySelector(`#${id}`);
-    this.#track = new Track($("track"), (t) => {
-      this.#settle();
-      this.t = t;
-      this.#seek({ to: "time", t });
-    }, (t) => this.#clock(t));
-    this.#play = $("play");
-    this.#where = $("where");
-    this.#input = $("jump");
-    this.#play.onclick = () => this.toggle();
-    for (const el of panel.querySelectorAll("[data-by]")) el.onclick = (e) => this.step(Number(el.dataset.by), "stanzas" in el.dataset || e.shiftKey);
-    $("leave").onclick = () => this.close();
-    this.#input.onkeydown = (e) => {
-      if (e.key === "Enter") this.#jump();
-      if (e.key === "Escape") this.#input.blur();
-      e.stopPropagation();
-    };
-    this.#input.onfocus = () => this.#input.select();
-    this.#input.onblur = () => {
-      this.#complain("");
-      this.#draw(true);
-    };
-    $("speed").value = localStorage.getItem("speed") || "1";
-    $("speed").onchange = () => localStorage.setItem("speed", $("speed").value);
-  }
+	// ask(request) sends, moved(head, stepped) is told where the playhead is,
+	// closed() that the list is whole again; ready() tells that the rows of the last
+	// move are on the screen.
+	constructor(panel, { ask, moved, closed, ready }) {
+		this.#ready = ready;
+		this.#panel = panel;
+		this.#ask = ask;
+		this.#moved = moved;
+		this.#closed = closed;
+		const $ = (id) => panel.querySelector(`#${id}`);
+		this.#track = new Track($("track"), (t) => {
+			this.#settle();
+			this.t = t;
+			this.#seek({ to: "time", t });
+		}, (t) => this.#clock(t));
+		this.#play = $("play");
+		this.#where = $("where");
+		this.#input = $("jump");
+		this.#play.onclick = () => this.toggle();
+		for (const el of panel.querySelectorAll("[data-by]")) el.onclick = (e) => this.step(Number(el.dataset.by), "stanzas" in el.dataset || e.shiftKey);
+		$("leave").onclick = () => this.close();
+		this.#input.onkeydown = (e) => {
+			if (e.key === "Enter") this.#jump();
+			if (e.key === "Escape") this.#input.blur();
+			e.stopPropagation();
+		};
+		this.#input.onfocus = () => this.#input.select();
+		this.#input.onblur = () => {
+			this.#complain("");
+			this.#draw(true);
+		};
+		$("speed").value = localStorage.getItem("speed") || "1";
+		$("speed").onchange = () => localStorage.setItem("speed", $("speed").value);
+	}
 
-  get speed() { return Number(this.#panel.querySelector("#speed").value) || 1; }
+	get speed() { return Number(this.#panel.querySelector("#speed").value) || 1; }
 
-  // faster takes the next speed (1), or the one before (-1).
-  faster(by) {
-    const el = this.#panel.querySelector("#speed");
-    el.selectedIndex = Math.max(0, Math.min(el.selectedIndex + by, el.options.length - 1));
-    el.onchange();
-    this.#say(`${el.value} times as fast`);
-  }
+	// faster takes the next speed (1), or the one before (-1).
+	faster(by) {
+		const el = this.#panel.querySelector("#speed");
+		el.selectedIndex = Math.max(0, Math.min(el.selectedIndex + by, el.options.length - 1));
+		el.onchange();
+		this.#say(`${el.value} times as fast`);
+	}
 
-  // open shows the player: at a place of the list, at the end of what is live,
-  // else at the beginning, and playing.
-  open(at) {
-    this.on = true;
-    this.#panel.hidden = false;
-    this.#density();
-    if (at) this.#seek({ at }, true);
-    else if (this.live) this.#edge();
-    else this.#seek({ to: "time", t: this.t = 0 });
-    if (!at) this.#run();
-    this.#draw(true);
-  }
+	// open shows the player: at a place of the list, at the end of what is live,
+	// else at the beginning, and playing.
+	open(at) {
+		this.on = true;
+		this.#panel.hidden = false;
+		this.#density();
+		if (at) this.#seek({ at }, true);
+		else if (this.live) this.#edge();
+		else this.#seek({ to: "time", t: this.t = 0 });
+		if (!at) this.#run();
+		this.#draw(true);
+	}
 
-  close() {
-    this.pause();
-    this.on = false;
-    this.#panel.hidden = true;
-    this.#closed();
-  }
+	close() {
+		this.pause();
+		this.on = false;
+		this.#panel.hidden = true;
+		this.#closed();
+	}
 
-  toggle() {
-    if (this.playing) return this.pause();
-    if (this.t >= this.length && !this.live) this.#seek({ to: "time", t: this.t = 0 });
-    this.#run();
-  }
+	toggle() {
+		if (this.playing) return this.pause();
+		if (this.t >= this.length && !this.live) this.#seek({ to: "time", t: this.t = 0 });
+		this.#run();
+	}
 
-  #run() {
-    this.playing = true;
-    this.#last = 0;
-    this.#label();
-    requestAnimationFrame((now) => this.#tick(now));
-  }
+	#run() {
+		this.playing = true;
+		this.#last = 0;
+		this.#label();
+		requestAnimationFrame((now) => this.#tick(now));
+	}
 
-  #settle() {
-    if (!this.playing) return;
-    this.playing = false;
-    this.#label();
-    this.#draw(true);
-  }
+	#settle() {
+		if (!this.playing) return;
+		this.playing = false;
+		this.#label();
+		this.#draw(true);
+	}
 
-  pause() {
-    if (!this.playing) return;
-    this.#settle();
-    this.#say(`paused at entry ${this.n}`);
-  }
+	pause() {
+		if (!this.playing) return;
+		this.#settle();
+		this.#say(`paused at entry ${this.n}`);
+	}
 
-  // step goes to the next entry (1), or the one before (-1), or to a stanza.
-  step(by, stanzas) {
-    this.#settle();
-    if (this.#waiting && this.#stepped) { // one after another
-      if (this.#steps.length < mostSteps) this.#steps.push([by, stanzas]);
-      return;
-    }
-    this.#seek({ n: this.n, by, stanzas }, true);
-  }
+	// step goes to the next entry (1), or the one before (-1), or to a stanza.
+	step(by, stanzas) {
+		this.#settle();
+		if (this.#waiting && this.#stepped) { // one after another
+			if (this.#steps.length < mostSteps) this.#steps.push([by, stanzas]);
+			return;
+		}
+		this.#seek({ n: this.n, by, stanzas }, true);
+	}
 
-  // at puts the playhead behind a place of the list, because it was chosen.
-  at(at) {
-    this.#settle();
-    this.#seek({ at });
-  }
+	// at puts the playhead behind a place of the list, because it was chosen.
+	at(at) {
+		this.#settle();
+		this.#seek({ at });
+	}
 
-  // again asks for what was on its way when the connection was lost.
-  again() {
-    this.#waiting = false;
-    this.#steps = [];
-    if (this.on) {
-      this.#density();
-      this.#seek({ n: this.n });
-    }
-  }
+	// again asks for what was on its way when the connection was lost.
+	again() {
+		this.#waiting = false;
+		this.#steps = [];
+		if (this.on) {
+			this.#density();
+			this.#seek({ n: this.n });
+		}
+	}
 
-  // status is told that there is more, or another list.
-  status({ start, done, total }, other) {
-    this.start = Date.parse(start);
-    this.live = !done;
-    const more = total !== this.total;
-    this.total = total;
-    if (!this.on) return;
-    const edge = more && this.playing && this.t >= this.length;
-    if (edge) this.#edge();
-    else if (other || this.next < 0 && more) this.#seek({ n: this.n });
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#density(), Math.max(0, this.#fresh + 1000 - performance.now()));
-  }
+	// status is told that there is more, or another list.
+	status({ start, done, total }, other) {
+		this.start = Date.parse(start);
+		this.live = !done;
+		const more = total !== this.total;
+		this.total = total;
+		if (!this.on) return;
+		const edge = more && this.playing && this.t >= this.length;
+		if (edge) this.#edge();
+		else if (other || this.next < 0 && more) this.#seek({ n: this.n });
+		clearTimeout(this.#timer);
+		this.#timer = setTimeout(() => this.#density(), Math.max(0, this.#fresh + 1000 - performance.now()));
+	}
 
-  #edge() { this.#seek({ n: 2 ** 31 - 1 }); }
+	#edge() { this.#seek({ n: 2 ** 31 - 1 }); }
 
-  #density() {
-    this.#fresh = performance.now();
-    if (this.on) this.#ask({ op: "density" });
-  }
+	#density() {
+		this.#fresh = performance.now();
+		if (this.on) this.#ask({ op: "density" });
+	}
 
-  density(m) {
-    this.length = Math.max(this.length, m.length);
-    this.#track.show(m);
-    this.#draw(true);
-  }
+	density(m) {
+		this.length = Math.max(this.length, m.length);
+		this.#track.show(m);
+		this.#draw(true);
+	}
 
-  #seek(request, stepped = false) {
-    this.#stepped = stepped;
-    this.#waiting = this.#ask({ op: "head", seq: ++this.#seq, ...request });
-    this.#keepTime = request.to === "time" || !stepped && !request.at && request.n === this.n;
-  }
-  head(m) {
-    if (m.seq !== this.#seq) return;
-    this.#waiting = false;
-    this.#since = performance.now();
-    const stepped = this.#stepped;
-    const moved = m.n !== this.n || stepped;
-    Object.assign(this, { n: m.n, next: m.next, length: m.length });
-    if (!this.#keepTime) this.t = m.t;
-    this.#moved(m, stepped);
-    if (stepped) this.#say(m.none ? "there is no other" : m.n ? `entry ${m.n}` : "in front of the first entry");
-    this.#draw(moved);
-    const step = this.#steps.shift();
-    if (step) this.step(...step);
-  }
+	#seek(request, stepped = false) {
+		this.#stepped = stepped;
+		this.#waiting = this.#ask({ op: "head", seq: ++this.#seq, ...request });
+		this.#keepTime = request.to === "time" || !stepped && !request.at && request.n === this.n;
+	}
+	head(m) {
+		if (m.seq !== this.#seq) return;
+		this.#waiting = false;
+		this.#since = performance.now();
+		const stepped = this.#stepped;
+		const moved = m.n !== this.n || stepped;
+		Object.assign(this, { n: m.n, next: m.next, length: m.length });
+		if (!this.#keepTime) this.t = m.t;
+		this.#moved(m, stepped);
+		if (stepped) this.#say(m.none ? "there is no other" : m.n ? `entry ${m.n}` : "in front of the first entry");
+		this.#draw(moved);
+		const step = this.#steps.shift();
+		if (step) this.step(...step);
+	}
 
-  #tick(now) {
-    if (!this.playing || !this.on) return;
-    requestAnimationFrame((now) => this.#tick(now));
-    const dt = this.#last ? Math.min((now - this.#last) / 1000, longFrame) : 0;
-    this.#last = now;
-    const pace = this.speed;
-    this.t = Math.min(this.t + dt * pace, Math.max(this.length, this.t));
-    const gap = this.next - this.t;
-    if (gap > Math.max(longGap, lead * pace) && !this.#waiting && this.#panel.querySelector("#gaps").checked) {
-      this.t = this.next - lead * pace;
-      this.#say(`${span(gap - lead * pace)} without entries skipped`);
-    }
-    // Where very much happens the list goes on when there is something to see.
-    const seen = this.#ready() || now - this.#since > patience;
-    if (this.next >= 0 && this.t >= this.next && !this.#waiting && seen) this.#seek({ to: "time", t: this.t });
-    if (this.next < 0 && !this.#waiting && !this.live) {
-      this.t = Math.max(this.t, this.length);
-      this.#settle();
-      this.#say("the end");
-    }
-    this.#draw(false);
-  }
+	#tick(now) {
+		if (!this.playing || !this.on) return;
+		requestAnimationFrame((now) => this.#tick(now));
+		const dt = this.#last ? Math.min((now - this.#last) / 1000, longFrame) : 0;
+		this.#last = now;
+		const pace = this.speed;
+		this.t = Math.min(this.t + dt * pace, Math.max(this.length, this.t));
+		const gap = this.next - this.t;
+		if (gap > Math.max(longGap, lead * pace) && !this.#waiting && this.#panel.querySelector("#gaps").checked) {
+			this.t = this.next - lead * pace;
+			this.#say(`${span(gap - lead * pace)} without entries skipped`);
+		}
+		// Where very much happens the list goes on when there is something to see.
+		const seen = this.#ready() || now - this.#since > patience;
+		if (this.next >= 0 && this.t >= this.next && !this.#waiting && seen) this.#seek({ to: "time", t: this.t });
+		if (this.next < 0 && !this.#waiting && !this.live) {
+			this.t = Math.max(this.t, this.length);
+			this.#settle();
+			this.#say("the end");
+		}
+		this.#draw(false);
+	}
 
-  #clock(t) { return clock(this.start + t * 1000); }
+	#clock(t) { return clock(this.start + t * 1000); }
 
-  // draw shows where the playhead is: on each frame, or, for those who want
-  // less motion, on a slow beat and when something changes.
-  #draw(changed) {
-    if (!changed && this.#calm.matches && performance.now() - this.#beat < calmBeat * 1000) return;
-    this.#beat = performance.now();
-    const stamp = this.#clock(this.t);
-    this.#track.move(this.t, this.length, `${stamp}, entry ${this.n} of ${this.total}`);
-    if (document.activeElement !== this.#input && this.#input.value !== stamp) this.#input.value = stamp;
-    const text = `${span(this.t)} of ${span(this.length)} · ${this.n.toLocaleString("en")} of ${this.total.toLocaleString("en")}`;
-    if (this.#where.textContent !== text) this.#where.textContent = text;
-  }
+	// draw shows where the playhead is: on each frame, or, for those who want
+	// less motion, on a slow beat and when something changes.
+	#draw(changed) {
+		if (!changed && this.#calm.matches && performance.now() - this.#beat < calmBeat * 1000) return;
+		this.#beat = performance.now();
+		const stamp = this.#clock(this.t);
+		this.#track.move(this.t, this.length, `${stamp}, entry ${this.n} of ${this.total}`);
+		if (document.activeElement !== this.#input && this.#input.value !== stamp) this.#input.value = stamp;
+		const text = `${span(this.t)} of ${span(this.length)} · ${this.n.toLocaleString("en")} of ${this.total.toLocaleString("en")}`;
+		if (this.#where.textContent !== text) this.#where.textContent = text;
+	}
 
-  #label() {
-    this.#play.setAttribute("aria-label", this.playing ? "Pause" : "Play");
-    this.#play.classList.toggle("on", this.playing);
-  }
+	#label() {
+		this.#play.setAttribute("aria-label", this.playing ? "Pause" : "Play");
+		this.#play.classList.toggle("on", this.playing);
+	}
 
-  #say(text) {
-    this.#panel.querySelector("#said").textContent = text;
-  }
+	#say(text) {
+		this.#panel.querySelector("#said").textContent = text;
+	}
 
-  #jump() {
-    const to = readPlace(this.#input.value, this.start, this.length);
-    if (!to) return this.#complain("write a time of day (12:03:04.5), a time since the start (+90, +1:30), or an entry (#120)");
-    this.#settle();
-    if (to.t !== undefined) this.t = to.t;
-    this.#seek(to.n ? { n: to.n } : { to: "time", t: to.t }, true);
-    this.#input.blur();
-  }
+	#jump() {
+		const to = readPlace(this.#input.value, this.start, this.length);
+		if (!to) return this.#complain("write a time of day (12:03:04.5), a time since the start (+90, +1:30), or an entry (#120)");
+		this.#settle();
+		if (to.t !== undefined) this.t = to.t;
+		this.#seek(to.n ? { n: to.n } : { to: "time", t: to.t }, true);
+		this.#input.blur();
+	}
 
-  #complain(text) {
-    this.#input.setAttribute("aria-invalid", !!text);
-    const el = this.#panel.querySelector("#wrong");
-    el.hidden = !text;
-    el.textContent = text;
-  }
+	#complain(text) {
+		this.#input.setAttribute("aria-invalid", !!text);
+		const el = this.#panel.querySelector("#wrong");
+		el.hidden = !text;
+		el.textContent = text;
+	}
 }
 
 // readPlace reads what a person writes: 12:03:04.5 is a time of day, +90 and
 // +1:30 are times since the start, #120 is an entry. null when it is none.
 export function readPlace(text, start, length) {
-  text = text.trim();
-  let m = text.match(/^#\s*(\d+)$/);
-  if (m) return { n: Number(m[1]) };
-  m = text.match(/^\+?\s*(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?)\s*s?$/);
-  if (!m) return null;
-  const seconds = Number(m[1] || 0) * 3600 + Number(m[2] || 0) * 60 + Number(m[3]);
-  if (text.startsWith("+") || m[1] === undefined) return { t: Math.min(seconds, length) };
-  const day = new Date(start);
-  day.setHours(0, 0, 0, 0);
-  let t = (day.getTime() - start) / 1000 + seconds;
-  if (t < -0.001 && t + 86400 <= length) t += 86400; // the recording goes on past midnight
-  return { t: Math.max(0, Math.min(t, length)) };
+	text = text.trim();
+	let m = text.match(/^#\s*(\d+)$/);
+	if (m) return { n: Number(m[1]) };
+	m = text.match(/^\+?\s*(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?)\s*s?$/);
+	if (!m) return null;
+	const seconds = Number(m[1] || 0) * 3600 + Number(m[2] || 0) * 60 + Number(m[3]);
+	if (text.startsWith("+") || m[1] === undefined) return { t: Math.min(seconds, length) };
+	const day = new Date(start);
+	day.setHours(0, 0, 0, 0);
+	let t = (day.getTime() - start) / 1000 + seconds;
+	if (t < -0.001 && t + 86400 <= length) t += 86400; // the recording goes on past midnight
+	return { t: Math.max(0, Math.min(t, length)) };
 }
 
 // span puts a duration into words.
 export function span(s) {
-  if (s < 60) return `${s.toFixed(s < 10 ? 2 : 1)} s`;
-  const two = (n) => String(n).padStart(2, "0");
-  const h = Math.floor(s / 3600), m = Math.floor(s / 60) % 60;
-  return h ? `${h}:${two(m)}:${two(Math.floor(s % 60))} h` : `${m}:${two(Math.floor(s % 60))} min`;
+	if (s < 60) return `${s.toFixed(s < 10 ? 2 : 1)} s`;
+	const two = (n) => String(n).padStart(2, "0");
+	const h = Math.floor(s / 3600), m = Math.floor(s / 60) % 60;
+	return h ? `${h}:${two(m)}:${two(Math.floor(s % 60))} h` : `${m}:${two(Math.floor(s % 60))} min`;
 }

@@ -8,127 +8,127 @@ const top = 15, tall = 38, foot = 9; // pixels: times, bars, marks
 const longGap = 5; // seconds
 
 export class Track {
-  #box; #svg; #input; #tip; #rest; #stamp; #density = null; #length = 0; #columns = [];
+	#box; #svg; #input; #tip; #rest; #stamp; #density = null; #length = 0; #columns = [];
 
-  // seek(t) is told where the person wants to be; stamp(t) puts a time into words.
-  constructor(box, seek, stamp) {
-    this.#box = box;
-    this.#stamp = stamp;
-    this.#svg = box.querySelector("svg");
-    this.#input = box.querySelector("input");
-    this.#tip = box.querySelector("#tip");
-    this.#rest = box.querySelector("#rest");
-    this.#input.oninput = () => seek(Number(this.#input.value));
-    box.addEventListener("pointermove", (e) => this.#point(e));
-    box.addEventListener("pointerleave", () => { this.#tip.hidden = true; });
-    new ResizeObserver(() => this.#draw()).observe(box);
-  }
+	// seek(t) is told where the person wants to be; stamp(t) puts a time into words.
+	constructor(box, seek, stamp) {
+		this.#box = box;
+		this.#stamp = stamp;
+		this.#svg = box.querySelector("svg");
+		this.#input = box.querySelector("input");
+		this.#tip = box.querySelector("#tip");
+		this.#rest = box.querySelector("#rest");
+		this.#input.oninput = () => seek(Number(this.#input.value));
+		box.addEventListener("pointermove", (e) => this.#point(e));
+		box.addEventListener("pointerleave", () => { this.#tip.hidden = true; });
+		new ResizeObserver(() => this.#draw()).observe(box);
+	}
 
-  show(density) {
-    this.#density = density;
-    this.#draw();
-  }
+	show(density) {
+		this.#density = density;
+		this.#draw();
+	}
 
-  // move puts the playhead at t.
-  move(t, length, text) {
-    this.#length = length;
-    if (this.#input.max !== String(length)) this.#input.max = length;
-    this.#input.value = t;
-    this.#input.setAttribute("aria-valuetext", text);
-    this.#rest.style.left = `${length ? Math.min(100, (100 * t) / length) : 0}%`;
-  }
+	// move puts the playhead at t.
+	move(t, length, text) {
+		this.#length = length;
+		if (this.#input.max !== String(length)) this.#input.max = length;
+		this.#input.value = t;
+		this.#input.setAttribute("aria-valuetext", text);
+		this.#rest.style.left = `${length ? Math.min(100, (100 * t) / length) : 0}%`;
+	}
 
-  // draw makes the picture anew: when there is more, or the page has another width.
-  #draw() {
-    const d = this.#density;
-    const width = this.#box.clientWidth;
-    if (!d || !width) return;
-    const many = Math.max(1, Math.floor(width / column));
-    const length = Math.max(d.length, 1e-6);
-    this.#columns = Array.from({ length: many }, () => ({ cs: 0, sc: 0, warnings: 0, errors: 0, notes: 0 }));
-    const put = (t, name, n) => { this.#columns[Math.max(0, Math.min(many - 1, Math.floor((t / length) * many)))][name] += n; };
-    const middle = (i) => Math.min((i + 0.5) * d.width, length);
-    d.cs.forEach((n, i) => n && put(middle(i), "cs", n));
-    d.sc.forEach((n, i) => n && put(middle(i), "sc", n));
-    for (const [i, n] of d.warnings) put(middle(i), "warnings", n);
-    for (const [i, n] of d.errors) put(middle(i), "errors", n);
-    for (const [, t] of d.notes) put(t, "notes", 1);
+	// draw makes the picture anew: when there is more, or the page has another width.
+	#draw() {
+		const d = this.#density;
+		const width = this.#box.clientWidth;
+		if (!d || !width) return;
+		const many = Math.max(1, Math.floor(width / column));
+		const length = Math.max(d.length, 1e-6);
+		this.#columns = Array.from({ length: many }, () => ({ cs: 0, sc: 0, warnings: 0, errors: 0, notes: 0 }));
+		const put = (t, name, n) => { this.#columns[Math.max(0, Math.min(many - 1, Math.floor((t / length) * many)))][name] += n; };
+		const middle = (i) => Math.min((i + 0.5) * d.width, length);
+		d.cs.forEach((n, i) => n && put(middle(i), "cs", n));
+		d.sc.forEach((n, i) => n && put(middle(i), "sc", n));
+		for (const [i, n] of d.warnings) put(middle(i), "warnings", n);
+		for (const [i, n] of d.errors) put(middle(i), "errors", n);
+		for (const [, t] of d.notes) put(t, "notes", 1);
 
-    const most = Math.max(1, ...this.#columns.map((c) => Math.max(c.cs, c.sc)));
-    const half = tall / 2, line = top + half;
-    const high = (n) => n && Math.max(2, (half * Math.log1p(n)) / Math.log1p(most));
-    const step = width / many;
-    const paths = { gap: "", cs: "", sc: "", warnings: "", errors: "", notes: "" };
-    const bar = (x, y, w, h) => `M${x.toFixed(1)} ${y.toFixed(1)}h${w.toFixed(1)}v${h.toFixed(1)}h${(-w).toFixed(1)}z`;
-    let from = 0; // of columns without traffic
-    this.#columns.forEach((c, i) => {
-      const x = i * step, w = step - 1;
-      if (c.cs) paths.cs += bar(x, line - high(c.cs), w, high(c.cs));
-      if (c.sc) paths.sc += bar(x, line + 1, w, high(c.sc));
-      const y = top + tall + 2;
-      if (c.errors) paths.errors += bar(x - 0.5, y, w + 1, foot - 3);
-      else if (c.warnings) paths.warnings += bar(x - 0.5, y, w + 1, foot - 3);
-      if (c.notes) paths.notes += `M${(x + w / 2).toFixed(1)} ${top + 2}l-4 -5l4 -5l4 5z`;
-      if (!c.cs && !c.sc && i < many - 1) return;
-      if (((i - from) / many) * length > longGap) paths.gap += bar(from * step, top, (i - from) * step, tall);
-      from = i + 1;
-    });
-    const times = this.#times(width, length);
-    this.#svg.setAttribute("width", width);
-    this.#svg.setAttribute("height", top + tall + foot);
-    this.#svg.replaceChildren(...times, path("gap", paths.gap), path("line", bar(0, line, width, 1)),
-      ...["cs", "sc", "warnings", "errors", "notes"].map((n) => path(n, paths[n])));
-  }
+		const most = Math.max(1, ...this.#columns.map((c) => Math.max(c.cs, c.sc)));
+		const half = tall / 2, line = top + half;
+		const high = (n) => n && Math.max(2, (half * Math.log1p(n)) / Math.log1p(most));
+		const step = width / many;
+		const paths = { gap: "", cs: "", sc: "", warnings: "", errors: "", notes: "" };
+		const bar = (x, y, w, h) => `M${x.toFixed(1)} ${y.toFixed(1)}h${w.toFixed(1)}v${h.toFixed(1)}h${(-w).toFixed(1)}z`;
+		let from = 0; // of columns without traffic
+		this.#columns.forEach((c, i) => {
+			const x = i * step, w = step - 1;
+			if (c.cs) paths.cs += bar(x, line - high(c.cs), w, high(c.cs));
+			if (c.sc) paths.sc += bar(x, line + 1, w, high(c.sc));
+			const y = top + tall + 2;
+			if (c.errors) paths.errors += bar(x - 0.5, y, w + 1, foot - 3);
+			else if (c.warnings) paths.warnings += bar(x - 0.5, y, w + 1, foot - 3);
+			if (c.notes) paths.notes += `M${(x + w / 2).toFixed(1)} ${top + 2}l-4 -5l4 -5l4 5z`;
+			if (!c.cs && !c.sc && i < many - 1) return;
+			if (((i - from) / many) * length > longGap) paths.gap += bar(from * step, top, (i - from) * step, tall);
+			from = i + 1;
+		});
+		const times = this.#times(width, length);
+		this.#svg.setAttribute("width", width);
+		this.#svg.setAttribute("height", top + tall + foot);
+		this.#svg.replaceChildren(...times, path("gap", paths.gap), path("line", bar(0, line, width, 1)),
+			...["cs", "sc", "warnings", "errors", "notes"].map((n) => path(n, paths[n])));
+	}
 
-  // times are lines with the time, where there is room for them.
-  #times(width, length) {
-    const steps = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
-    const every = steps.find((s) => (s / length) * width >= 74) || Math.ceil((length * 74) / width / 86400) * 86400;
-    const out = [];
-    for (let i = 1; i * every < length; i++) {
-      const x = (i * every * width) / length;
-      if (x + 40 > width) break;
-      const text = document.createElementNS(svgNS, "text");
-      text.setAttribute("x", x + 4);
-      text.setAttribute("y", 10);
-      text.textContent = short(i * every, every);
-      out.push(path("tick", `M${x.toFixed(1)} 0v${top + tall}`), text);
-    }
-    return out;
-  }
+	// times are lines with the time, where there is room for them.
+	#times(width, length) {
+		const steps = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
+		const every = steps.find((s) => (s / length) * width >= 74) || Math.ceil((length * 74) / width / 86400) * 86400;
+		const out = [];
+		for (let i = 1; i * every < length; i++) {
+			const x = (i * every * width) / length;
+			if (x + 40 > width) break;
+			const text = document.createElementNS(svgNS, "text");
+			text.setAttribute("x", x + 4);
+			text.setAttribute("y", 10);
+			text.textContent = short(i * every, every);
+			out.push(path("tick", `M${x.toFixed(1)} 0v${top + tall}`), text);
+		}
+		return out;
+	}
 
-  // point tells what is under the pointer.
-  #point(e) {
-    const box = this.#box.getBoundingClientRect();
-    const part = Math.max(0, Math.min((e.clientX - box.left) / box.width, 1));
-    const c = this.#columns[Math.min(Math.floor(part * this.#columns.length), this.#columns.length - 1)];
-    if (!c) return;
-    const words = [this.#stamp(part * this.#length)];
-    const say = (n, one, more) => n && words.push(`${n.toLocaleString("en")} ${n === 1 ? one : more}`);
-    say(c.cs + c.sc, "entry", "entries");
-    say(c.errors, "error", "errors");
-    say(c.warnings, "warning", "warnings");
-    say(c.notes, "note", "notes");
-    this.#tip.textContent = words.join(" · ");
-    this.#tip.hidden = false;
-    const wide = this.#tip.offsetWidth;
-    this.#tip.style.left = `${Math.max(0, Math.min(part * box.width - wide / 2, box.width - wide))}px`;
-  }
+	// point tells what is under the pointer.
+	#point(e) {
+		const box = this.#box.getBoundingClientRect();
+		const part = Math.max(0, Math.min((e.clientX - box.left) / box.width, 1));
+		const c = this.#columns[Math.min(Math.floor(part * this.#columns.length), this.#columns.length - 1)];
+		if (!c) return;
+		const words = [this.#stamp(part * this.#length)];
+		const say = (n, one, more) => n && words.push(`${n.toLocaleString("en")} ${n === 1 ? one : more}`);
+		say(c.cs + c.sc, "entry", "entries");
+		say(c.errors, "error", "errors");
+		say(c.warnings, "warning", "warnings");
+		say(c.notes, "note", "notes");
+		this.#tip.textContent = words.join(" · ");
+		this.#tip.hidden = false;
+		const wide = this.#tip.offsetWidth;
+		this.#tip.style.left = `${Math.max(0, Math.min(part * box.width - wide / 2, box.width - wide))}px`;
+	}
 }
 
 function path(cls, d) {
-  const el = document.createElementNS(svgNS, "path");
-  el.setAttribute("class", cls);
-  el.setAttribute("d", d || "M0 0");
-  return el;
+	const el = document.createElementNS(svgNS, "path");
+	el.setAttribute("class", cls);
+	el.setAttribute("d", d || "M0 0");
+	return el;
 }
 
 // short is a time since the start as it stands at a line, for lines that are
 // every seconds apart.
 function short(s, every) {
-  if (every < 0.01) return `+${Math.round(s * 1000)} ms`;
-  if (every < 1) return `+${s.toFixed(every < 0.1 ? 2 : 1)} s`;
-  const two = (n) => String(Math.floor(n)).padStart(2, "0");
-  if (s < 60 && every < 60) return `+${Math.round(s)} s`;
-  return s < 3600 ? `+${Math.floor(s / 60)}:${two(s % 60)}` : `+${Math.floor(s / 3600)}:${two((s / 60) % 60)}:${two(s % 60)}`;
+	if (every < 0.01) return `+${Math.round(s * 1000)} ms`;
+	if (every < 1) return `+${s.toFixed(every < 0.1 ? 2 : 1)} s`;
+	const two = (n) => String(Math.floor(n)).padStart(2, "0");
+	if (s < 60 && every < 60) return `+${Math.round(s)} s`;
+	return s < 3600 ? `+${Math.floor(s / 60)}:${two(s % 60)}` : `+${Math.floor(s / 3600)}:${two((s / 60) % 60)}:${two(s % 60)}`;
 }
