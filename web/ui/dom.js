@@ -9,6 +9,20 @@ export function node(name, cls = "", text = "") {
 	return el;
 }
 
+// h makes an element: h("p.finding.error", { title, onclick }, "text", child, …).
+// What is no property of it becomes an attribute; null and false are left out.
+export function h(what, props, ...children) {
+	const [name, ...classes] = what.split(".");
+	const el = document.createElement(name);
+	if (classes.length) el.className = classes.join(" ");
+	for (const [key, value] of Object.entries(props || {})) {
+		if (key in el) el[key] = value;
+		else if (value !== null && value !== false) el.setAttribute(key, value);
+	}
+	el.append(...children.filter((c) => c !== null && c !== false));
+	return el;
+}
+
 export const many = (n, one, more) => `${n.toLocaleString("en")} ${n === 1 ? one : more}`;
 
 // fill puts a text into an element, without a new node where there is one.
