@@ -3,7 +3,9 @@ package proxytest
 import (
 	_ "embed"
 	"encoding/json"
+	"strconv"
 	"testing"
+	"time"
 )
 
 // A Life is what a client does while things happen to it.
@@ -48,4 +50,14 @@ func (l Life) json(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+//go:embed soak.py
+var soak []byte
+
+// SlixmppSoaks runs a slixmpp client that talks to itself for some seconds, over
+// direct TLS: see soak.py.
+func SlixmppSoaks(t testing.TB, ca, addr, jid, password string, seconds, seed int) (string, error) {
+	t.Helper()
+	return pythonFor(t, limit+time.Duration(seconds)*time.Second, ca, soak, jid, password, addr, ca, strconv.Itoa(seconds), strconv.Itoa(seed))
 }

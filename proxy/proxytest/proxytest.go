@@ -273,6 +273,11 @@ func (p *Prosody) Register(t testing.TB, user, host, password string) {
 // run runs a client to its end with ca as the only authority that it knows.
 func run(t testing.TB, ca string, stdin string, name string, args ...string) (string, error) {
 	t.Helper()
+	return runFor(t, limit, ca, stdin, name, args...)
+}
+
+func runFor(t testing.TB, limit time.Duration, ca, stdin, name string, args ...string) (string, error) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
@@ -323,6 +328,11 @@ func SlixmppResumes(t testing.TB, ca, addr, jid, password, to string, flags ...s
 
 func python(t testing.TB, ca string, code []byte, args ...string) (string, error) {
 	t.Helper()
+	return pythonFor(t, limit, ca, code, args...)
+}
+
+func pythonFor(t testing.TB, limit time.Duration, ca string, code []byte, args ...string) (string, error) {
+	t.Helper()
 	const python = "/usr/bin/python3"
 	if exec.Command(python, "-c", "import slixmpp").Run() != nil {
 		Missing(t, "needs slixmpp: apt-get install python3-slixmpp")
@@ -331,7 +341,7 @@ func python(t testing.TB, ca string, code []byte, args ...string) (string, error
 	if err := os.WriteFile(script, code, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return run(t, ca, "", python, append([]string{script}, args...)...)
+	return runFor(t, limit, ca, "", python, append([]string{script}, args...)...)
 }
 
 // A Relay stands in front of a server, ends TLS on both sides and remembers
