@@ -40,7 +40,7 @@ var mayImport = map[string][]string{
 var testsMayImport = map[string][]string{
 	"proxy":           {"proxy/proxytest"},
 	"record/timeline": {"record/recordtest"},
-	"web":             {"record", "record/recordtest"},
+	"web":             {"record", "record/recordtest", "proxy/proxytest"},
 	"record/foreign":  {"record/timeline"},
 	"proxy/session":   {},
 	"record/export":   {"proxy/proxytest"},

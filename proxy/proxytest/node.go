@@ -11,7 +11,7 @@ import (
 
 // npmPackages are what tests in Node.js and in the browser are made of, as
 // .ci/run installs them.
-const npmPackages = "@xmpp/client@0.14 ws@8 strophe.js@5 @xmldom/xmldom@0.9 jsdom@29"
+const npmPackages = "@xmpp/client@0.14 ws@8 strophe.js@5 @xmldom/xmldom@0.9 jsdom@29 axe-core@4"
 
 // NodeModules returns the directory of the npm packages, in which all of those
 // named are, or skips the test. It is $XMPPLENS_NODE_MODULES, or else
