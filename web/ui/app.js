@@ -28,23 +28,24 @@ let done = false; // nothing more comes
 let behind = Number(address.get("behind")) || 0; // the list starts behind this entry
 
 const live = new Live();
+const ask = (request) => live.ask(request);
 const keys = new Keys($("help"));
 const views = new Views($("views"));
 
 const columns = new Columns($("list"), $("columnmenu"));
 const list = new List($("list"), {
-	ask: (from, count) => live.ask({ op: "rows", from, count }),
+	ask: (from, count) => ask({ op: "rows", from, count }),
 	choose: (at) => {
-		live.ask({ op: "entry", at });
+		ask({ op: "entry", at });
 		if (player.on) player.at(at);
 	},
-	follows: () => button(),
+	follows: button,
 	view: columns,
 });
 columns.changed = () => list.changed();
 live.on("rows", (m) => m.filter === generation && list.add(m));
-const ladder = new Ladder($("list"), list, (request) => live.ask(request));
-const way = new Way($("journey"), ladder, (stage) => (stage.at ? list.select(stage.at) : live.ask({ op: "entry", n: stage.n })));
+const ladder = new Ladder($("list"), list, ask);
+const way = new Way($("journey"), ladder, (stage) => (stage.at ? list.select(stage.at) : ask({ op: "entry", n: stage.n })));
 live.on("ladder", (m) => m.filter === generation && ladder.add(m));
 live.on("follow", (m) => way.show(m));
 const drawn = (view, pixels) => () => {
@@ -55,10 +56,10 @@ const drawn = (view, pixels) => () => {
 views.add("list", "List", $("listview"), { show: drawn(columns, 24), hide: () => way.close() });
 views.add("ladder", "Ladder", $("listview"), { show: drawn(ladder, tall), hide: () => way.close() });
 
-const kinds = new Kinds($("kinds"), (classes) => live.ask({ op: "hide", classes }));
+const kinds = new Kinds($("kinds"), (classes) => ask({ op: "hide", classes }));
 
 const moving = new Moving(list, {
-	ask: (request) => live.ask(request),
+	ask,
 	keys,
 	here: () => views.name === "list" || views.name === "ladder",
 	details: () => (details.shown ? $("body").focus() : list.select(list.chosen || list.upper)),
@@ -73,7 +74,7 @@ const details = new Details($("details"), {
 		$("list").focus();
 	},
 	go: open,
-	ask: (request) => live.ask(request),
+	ask,
 });
 details.keys(keys);
 live.on("piece", (m) => details.piece(m));
@@ -87,7 +88,7 @@ live.on("entry", (m) => {
 // open shows the details of an entry, and the entry itself where it is in the list.
 function open(n) {
 	list.unselect();
-	live.ask({ op: "entry", n });
+	ask({ op: "entry", n });
 	moving.find({ n }, (m) => m.exact && list.reveal(m.at));
 }
 address.on("entry", (n) => {
@@ -95,7 +96,7 @@ address.on("entry", (n) => {
 });
 
 const overview = new Overview($("overview"), {
-	ask: (request) => live.ask(request),
+	ask,
 	open,
 	filter: (term) => {
 		$("filter").value = term;
@@ -109,12 +110,12 @@ live.on("status", () => overview.changed());
 live.ups.push(() => overview.again());
 
 const player = new Player($("player"), {
-	ask: (request) => live.ask(request),
+	ask,
 	ready: () => list.settled,
 	moved: ({ n, at }, stepped) => {
 		if (stepped && details.shown) list.chosen = at;
 		list.setHead(at, !stepped && !player.playing && list.chosen === at);
-		if (stepped && n && details.shown) live.ask({ op: "entry", n });
+		if (stepped && n && details.shown) ask({ op: "entry", n });
 	},
 	closed: () => {
 		list.setHead(null);
@@ -127,7 +128,7 @@ live.on("head", (m) => player.head(m));
 live.on("density", (m) => player.density(m));
 
 const notes = new Notes($("noting"), $("note"), {
-	ask: (request) => live.ask(request),
+	ask,
 	chosen: () => ({ n: details.shown, at: list.chosen, heading: $("heading").textContent, summary: document.querySelector("#body .summary")?.textContent }),
 });
 live.on("noted", (m) => {
@@ -146,9 +147,9 @@ const files = new Files(() => filter.expression);
 comebacks(live);
 live.ups.push(() => {
 	generation = 0; // the server knows nothing of the list before
-	if (behind) live.ask({ op: "clear", n: behind });
+	if (behind) ask({ op: "clear", n: behind });
 	filter.again();
-	if (kinds.hidden.size) live.ask({ op: "hide", classes: [...kinds.hidden] });
+	if (kinds.hidden.size) ask({ op: "hide", classes: [...kinds.hidden] });
 	list.again();
 	ladder.reset();
 	player.again();
@@ -157,7 +158,7 @@ live.downs.push(() => state("lost", "connection lost, trying again"));
 live.refusals.push((status) => status !== 503 && state("lost", "shut out"));
 
 function clear(n) {
-	if (live.ask({ op: "clear", n })) list.setFollow(true);
+	if (ask({ op: "clear", n })) list.setFollow(true);
 }
 live.on("cleared", (m) => {
 	const before = behind;
@@ -166,23 +167,14 @@ live.on("cleared", (m) => {
 	$("unclear").hidden = !behind;
 	if (behind > before) notice("Cleared; the recording keeps all.", { actions: [["Undo", () => clear(before)]] });
 });
-for (const [id, n] of [["clear", -1], ["unclear", 0]]) {
-	$(id).onclick = () => {
-		$("menu").hidePopover();
-		clear(n);
-	};
-}
+$("clear").onclick = () => clear(-1);
+$("unclear").onclick = () => clear(0);
 
-$("keep").onclick = () => {
-	if (live.ask({ op: "keep" })) {
-		$("keep").textContent = "Keeping…";
-		$("keep").disabled = true;
-	}
-};
-live.on("kept", (m) => {
-	$("keep").textContent = m.error || `Kept: ${m.file}`;
-	$("keep").disabled = false;
-});
+const keep = (text, busy) => Object.assign($("keep"), { textContent: text, disabled: busy });
+$("keep").onclick = () => ask({ op: "keep" }) && keep("Keeping…", true);
+live.on("kept", (m) => keep(m.error || `Kept: ${m.file}`, false));
+// What is chosen in the menu closes it, but for what is said on the button itself.
+$("menu").onclick = (e) => e.target.id !== "keep" && $("menu").hidePopover();
 
 function replay() {
 	if (player.on) return player.close();
@@ -225,17 +217,18 @@ live.on("status", (m) => {
 		upper = 0;
 	}
 	const late = details.shown && details.shown > details.known && details.shown <= m.known;
-	if (late || details.shown && notes.fresh(details.shown, m.known)) live.ask({ op: "entry", n: details.shown });
+	if (late || details.shown && notes.fresh(details.shown, m.known)) ask({ op: "entry", n: details.shown });
 	$("title").textContent = m.title;
 	document.title = m.title ? `${m.title} · xmpplens` : "xmpplens";
 	const part = filter.expression || kinds.hidden.size ? `${m.len.toLocaleString("en")} of ${many(Math.min(m.looked, m.total), "entry", "entries")}` : many(m.total, "entry", "entries");
 	$("counts").textContent = `${many(m.conns, "connection", "connections")}, ${part}`;
 	document.body.classList.toggle("several", m.conns > 1);
 	$("empty").hidden = m.len > 0;
-	if (kinds.hidden.size && m.classes.some((n) => n)) $("empty").textContent = "All that is here is hidden: see above.";
-	else if (behind) $("empty").textContent = "The list is cleared. What comes now is shown.";
-	else if (filter.expression && m.total) $("empty").textContent = "Nothing matches the filter.";
-	else if (m.done && !m.len) $("empty").textContent = "The recording has no entries.";
+	$("empty").textContent = kinds.hidden.size && m.classes.some((n) => n) ? "All that is here is hidden: see above."
+		: behind ? "The list is cleared. What comes now is shown."
+		: filter.expression && m.total ? "Nothing matches the filter."
+		: m.done ? "The recording has no entries."
+		: "No entries yet. They appear here as soon as a client connects.";
 	$("trouble").hidden = !m.trouble?.length;
 	$("trouble").textContent = (m.trouble || []).join("\n");
 	if (m.reading) state("reading", "reading");
@@ -260,45 +253,43 @@ function button() {
 
 $("follow").onclick = () => list.setFollow(!list.follow);
 
+const look = document.documentElement.dataset;
+if (localStorage.getItem("theme")) look.theme = localStorage.getItem("theme");
 $("theme").onclick = () => {
-	const root = document.documentElement;
-	const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-	root.dataset.theme = dark ? "light" : "dark";
-	localStorage.setItem("theme", root.dataset.theme);
-};
-if (localStorage.getItem("theme")) document.documentElement.dataset.theme = localStorage.getItem("theme");
-
-$("keylisted").onclick = () => {
-	$("menu").hidePopover();
-	keys.list();
+	const dark = look.theme ? look.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+	localStorage.setItem("theme", look.theme = dark ? "light" : "dark");
 };
 
-const playing = () => player.on;
-keys.add({ keys: ["/"], group: "Page", help: "Filter", run: () => { $("filter").focus(); $("filter").select(); } });
-keys.add({ keys: [" "], group: "Page", help: "Pause or follow; play or pause", run: (e) => {
-	if (e.target.closest("#body")) return false;
-	if (player.on) player.toggle();
-	else list.setFollow(!list.follow);
-} });
-keys.add({ keys: ["Escape"], group: "Page", help: "Close the details, then the player", run: () => {
-	if (details.shown) $("close").click();
-	else if (player.on) player.close();
-} });
-keys.add({ keys: ["Escape"], group: "", when: () => way.on, run: () => way.close() });
-keys.add({ keys: ["l"], group: "Ladder", help: "Follow the chosen message on its way, or no longer", when: () => list.row(list.chosen), run: () => {
-	if (way.on) return way.close();
-	views.show("ladder");
-	live.ask({ op: "follow", n: list.row(list.chosen).n });
-} });
-keys.add({ keys: [".", ","], group: "Ladder", help: "Next stage of the way, and the one before", when: () => way.on, run: (e) => way.step(e.key === "." ? 1 : -1) });
-keys.add({ keys: ["n"], group: "Page", help: "Write a note", when: () => notes.possible, run: () => notes.open() });
-keys.add({ keys: ["C"], group: "Page", help: "Clear the list", run: () => clear(-1) });
-keys.add({ keys: ["s", "o"], group: "Page", help: "Save; open a recording", when: () => files.possible, run: (e) => $(e.key === "s" ? "save" : "open").click() });
-keys.add({ keys: ["p"], group: "Player", help: "Play back", run: replay });
-keys.add({ keys: ["ArrowLeft", "ArrowRight"], group: "Player", help: "Entry before and next", when: playing, run: (e) => player.step(e.key === "ArrowLeft" ? -1 : 1, false) });
-keys.add({ keys: ["Shift+ArrowLeft", "Shift+ArrowRight"], group: "Player", help: "Stanza before and next", when: playing, run: (e) => player.step(e.key === "ArrowLeft" ? -1 : 1, true) });
-keys.add({ keys: ["+", "-"], group: "Player", help: "Faster and slower", when: playing, run: (e) => player.faster(e.key === "+" ? 1 : -1) });
-keys.add({ keys: ["t"], group: "Player", help: "Jump to a time or an entry", when: playing, run: () => $("jump").focus() });
+$("keylisted").onclick = () => keys.list();
+
+// What follows is listed by ? in this order.
+for (const [group, names, help, run, when] of [
+	["Page", ["/"], "Filter", () => { $("filter").focus(); $("filter").select(); }],
+	["Page", [" "], "Pause or follow; play or pause", (e) => {
+		if (e.target.closest("#body")) return false;
+		if (player.on) player.toggle();
+		else list.setFollow(!list.follow);
+	}],
+	["Page", ["Escape"], "Close the details, then the player", () => {
+		if (details.shown) $("close").click();
+		else if (player.on) player.close();
+	}],
+	["", ["Escape"], "", () => way.close(), () => way.on],
+	["Page", ["n"], "Write a note", () => notes.open(), () => notes.possible],
+	["Page", ["C"], "Clear the list", () => clear(-1)],
+	["Page", ["s", "o"], "Save; open a recording", (e) => $(e.key === "s" ? "save" : "open").click(), () => files.possible],
+	["Ladder", ["l"], "Follow the chosen message on its way, or no longer", () => {
+		if (way.on) return way.close();
+		views.show("ladder");
+		ask({ op: "follow", n: list.row(list.chosen).n });
+	}, () => list.row(list.chosen)],
+	["Ladder", [".", ","], "Next stage of the way, and the one before", (e) => way.step(e.key === "." ? 1 : -1), () => way.on],
+	["Player", ["p"], "Play back", replay],
+	["Player", ["ArrowLeft", "ArrowRight"], "Entry before and next", (e) => player.step(e.key === "ArrowLeft" ? -1 : 1, false), () => player.on],
+	["Player", ["Shift+ArrowLeft", "Shift+ArrowRight"], "Stanza before and next", (e) => player.step(e.key === "ArrowLeft" ? -1 : 1, true), () => player.on],
+	["Player", ["+", "-"], "Faster and slower", (e) => player.faster(e.key === "+" ? 1 : -1), () => player.on],
+	["Player", ["t"], "Jump to a time or an entry", () => $("jump").focus(), () => player.on],
+]) keys.add({ keys: names, group, help, run, when });
 
 views.show(address.get("view"));
 if (address.get("entry")) live.ups.push(function once() {

@@ -1,6 +1,6 @@
 // The keys of the page. Each is registered here, so that ? can list them all.
 
-import { node } from "./dom.js";
+import { h } from "./dom.js";
 
 const names = { ArrowUp: "↑", ArrowDown: "↓", ArrowLeft: "←", ArrowRight: "→", " ": "Space", Escape: "Esc", PageUp: "Page ↑", PageDown: "Page ↓" };
 
@@ -35,17 +35,10 @@ export class Keys {
 	list() {
 		const groups = new Map();
 		for (const k of this.#all.toReversed().filter((k) => k.group)) groups.set(k.group, [...(groups.get(k.group) || []), k]);
-		this.#dialog.querySelector("#keylist").replaceChildren(...[...groups].map(([group, keys]) => {
-			const section = node("section");
-			const dl = node("dl");
-			for (const k of keys) {
-				const dt = node("dt");
-				k.keys.forEach((key) => dt.append(node("kbd", "", key.split("+").map((part) => names[part] || part || "+").join(" "))));
-				dl.append(dt, node("dd", "", k.help));
-			}
-			section.append(node("h3", "", group), dl);
-			return section;
-		}));
+		this.#dialog.querySelector("#keylist").replaceChildren(...[...groups].map(([group, keys]) => h("section", {}, h("h3", {}, group), h("dl", {}, ...keys.flatMap((k) => [
+			h("dt", {}, ...k.keys.map((key) => h("kbd", {}, key.split("+").map((part) => names[part] || part || "+").join(" ")))),
+			h("dd", {}, k.help),
+		])))));
 		this.#from = document.activeElement;
 		this.#dialog.showModal();
 	}

@@ -26,9 +26,7 @@ export class Live {
 			if (this.#up) this.#probe();
 			else this.#soon(0);
 		};
-		addEventListener("online", look);
-		addEventListener("focus", look);
-		addEventListener("pageshow", look);
+		for (const name of ["online", "focus", "pageshow"]) addEventListener(name, look);
 		document.addEventListener("visibilitychange", look);
 		addEventListener("offline", () => this.#up && this.#probe());
 		setInterval(() => this.#tick(), 1000);

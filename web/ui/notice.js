@@ -1,7 +1,7 @@
 // A line at the top of the page that says what happened, with something to do
 // about it; it goes by itself unless it matters.
 
-import { $, many, node } from "./dom.js";
+import { $, h, many } from "./dom.js";
 
 const stays = 10000; // milliseconds
 
@@ -11,23 +11,12 @@ let timer;
 export function notice(text, { bad = false, actions = [] } = {}) {
 	const box = $("notice");
 	clearTimeout(timer);
-	const close = node("button", "", "✕");
-	close.setAttribute("aria-label", "Close");
-	close.onclick = () => { box.hidden = true; };
-	const buttons = actions.map(([label, fn]) => {
-		const b = node("button", "", label);
-		b.onclick = () => {
-			box.hidden = true;
-			fn();
-		};
-		return b;
-	});
-	const words = node("span", "", text);
-	words.dir = "auto";
-	box.replaceChildren(words, ...buttons, close);
+	const close = () => { box.hidden = true; };
+	const button = (label, does, name) => h("button", { "aria-label": name || null, onclick: () => { close(); does?.(); } }, label);
+	box.replaceChildren(h("span", { dir: "auto" }, text), ...actions.map(([label, does]) => button(label, does)), button("✕", null, "Close"));
 	box.classList.toggle("bad", bad);
 	box.hidden = !text;
-	if (!bad) timer = setTimeout(close.onclick, stays);
+	if (!bad) timer = setTimeout(close, stays);
 }
 
 // comebacks says once what came while there was no connection, and whether it is

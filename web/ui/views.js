@@ -2,7 +2,7 @@
 // a tab.
 
 import { address } from "./address.js";
-import { node } from "./dom.js";
+import { h } from "./dom.js";
 
 export class Views {
 	#bar; #all = new Map();
@@ -25,12 +25,7 @@ export class Views {
 	// add makes a view of a section; show() and hide() are told when it comes and
 	// goes. The first one is that of a page that says nothing else.
 	add(name, title, section, { show = () => {}, hide = () => {} } = {}) {
-		const tab = node("button", "", title);
-		tab.type = "button";
-		tab.id = `tab-${name}`;
-		tab.setAttribute("role", "tab");
-		tab.setAttribute("aria-controls", section.id);
-		tab.onclick = () => this.show(name);
+		const tab = h("button", { id: `tab-${name}`, role: "tab", "aria-controls": section.id, onclick: () => this.show(name) }, title);
 		this.#bar.append(tab);
 		this.#bar.hidden = this.#all.size < 1;
 		this.#all.set(name, { tab, section, show, hide });
