@@ -440,42 +440,6 @@ func TestFilterInTheBrowser(t *testing.T) {
 		until(`document.querySelector("#body .link")`), run(`document.querySelector("#body .link").click()`), until(`document.querySelector("#body pre")?.textContent.includes("urn:xmpp:receipts")`))
 }
 
-// TestScreens keeps pictures of the viewer where SCREENS names a directory: to
-// be looked at.
-func TestScreens(t *testing.T) {
-	ctx := browser(t)
-	dir := os.Getenv("SCREENS")
-	if dir == "" {
-		dir = t.TempDir()
-	}
-	r, err := record.Open("../testdata/recordings/demo.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	demo := pages(t, r)
-	for _, c := range []struct {
-		name          string
-		width, height int64
-		theme         string
-	}{{"viewer-light", 1280, 760, "light"}, {"viewer-dark", 1280, 760, "dark"}, {"viewer-narrow", 420, 800, "light"}} {
-		do(t, ctx, chromedp.EmulateViewport(c.width, c.height), chromedp.Navigate(demo), until(`document.querySelectorAll(".row").length > 5`),
-			run(`localStorage.setItem("theme", "`+c.theme+`"); location.reload()`),
-			// The theme tells the new page from the one that is going.
-			until(`document.documentElement.dataset.theme === "`+c.theme+`" && document.querySelectorAll(".row:not(.loading)").length > 5`),
-			run(`document.querySelector("#list").scrollTop = 24 * 120; 0`),
-			until(rowTexts+`.includes("wherefore")`),
-			run(`[...document.querySelectorAll(".row")].find(e => e.textContent.includes("wherefore")).click()`),
-			until(`document.querySelector("#body pre")?.textContent.includes("Romeo")`))
-		png := get(t, ctx, chromedp.CaptureScreenshot())
-		if len(png) < 10_000 {
-			t.Errorf("%s: %d bytes", c.name, len(png))
-		}
-		if err := os.WriteFile(filepath.Join(dir, c.name+".png"), png, 0o644); err != nil {
-			t.Error(err)
-		}
-	}
-}
-
 // pages serves a finished recording.
 func pages(t testing.TB, r *record.Reader) string {
 	t.Helper()

@@ -1,0 +1,72 @@
+package web
+
+import (
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/xmpplens/xmpplens/record"
+)
+
+// A state of the page, and the steps that lead there from the one before.
+type state struct {
+	name  string
+	steps []action
+}
+
+// everyView goes through all that the page shows of a recording.
+func everyView() []state {
+	click := func(selector string) action { return run(`document.querySelector("` + selector + `").click()`) }
+	return []state{
+		{"list", []action{run(`document.querySelector("#list").focus()`)}},
+		{"columns", []action{run(`document.querySelector("#columnmenu").showPopover()`)}},
+		{"menu", []action{run(`document.querySelector("#columnmenu").hidePopover(); document.querySelector("#menu").showPopover()`)}},
+		{"details", []action{run(`document.querySelector("#menu").hidePopover()`), click("#rows .row.SC"), until(`document.querySelector("#way pre")`)}},
+		{"raw", []action{click("#way-raw"), until(`document.querySelector("#way").textContent`)}},
+		{"tree", []action{click("#way-tree"), until(`document.querySelector("#way [role=treeitem]")`)}},
+		{"hex", []action{click("#way-hex"), until(`document.querySelector("#way").textContent.includes("000")`)}},
+		{"mistake", []action{click("#close"), run(`document.querySelector("#filter").value = "iq and ("; document.querySelector("#filter").dispatchEvent(new Event("input"))`), until(`!document.querySelector("#problem").hidden`)}},
+		{"completion", []action{run(`document.querySelector("#filter").focus(); document.querySelector("#filter").value = "mess"; document.querySelector("#filter").dispatchEvent(new Event("input"))`), until(`!document.querySelector("#names").hidden`)}},
+		{"ladder", []action{run(`document.querySelector("#filter").value = ""; document.querySelector("#filter").dispatchEvent(new Event("input"))`), click("#tab-ladder"), until(`document.querySelectorAll(".row:not(.loading)").length > 5 && document.querySelector("#problem").hidden`)}},
+		{"overview", []action{click("#tab-overview"), until(`document.querySelector("#overview table")`)}},
+		{"player", []action{click("#tab-list"), click("#replay"), until(`document.querySelector("#track .sc")`)}},
+		{"keys", []action{click("#leave"), click("#keylisted"), until(`document.querySelector("#help").open`)}},
+		{"save", []action{run(`document.querySelector("#help").close(); document.querySelector("#saving").showModal()`)}},
+	}
+}
+
+// TestScreens keeps pictures of each view, in light and dark, wide and narrow,
+// where SCREENS names a directory: to be looked at. Those in testdata/screenshots
+// are made so.
+func TestScreens(t *testing.T) {
+	ctx := browser(t)
+	r, err := record.Open("../testdata/recordings/demo.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	demo := pages(t, r)
+	said := `[...document.querySelectorAll(".row")].find(e => e.textContent.includes("wherefore"))`
+	states := []state{
+		{"list", []action{run(`document.querySelector("#list").scrollTop = 24 * 115`), until(said)}},
+		{"details", []action{run(said + `.click()`), until(`document.querySelector("#way pre")?.textContent.includes("Romeo")`)}},
+		{"ladder", []action{run(`document.querySelector("#tab-ladder").click()`), until(`document.querySelectorAll(".row:not(.loading) svg").length > 5`)}},
+		{"way", []action{run(`document.querySelector("#list").focus()`), chromedp.KeyEvent("l"), until(`document.querySelector("#journey").textContent.includes("delivered")`), run(`document.querySelector("#close").click()`)}},
+		{"overview", []action{run(`document.querySelector("#tab-overview").click()`), until(`document.querySelector("#overview table")`)}},
+		{"player", []action{run(`document.querySelector("#tab-list").click(); document.querySelector("#replay").click()`), until(`document.querySelector("#track .sc")`), run(`document.querySelector("#play").click()`)}},
+	}
+	for _, size := range []struct {
+		name          string
+		width, height int64
+	}{{"wide", 1280, 760}, {"narrow", 420, 800}} {
+		for _, theme := range []string{"light", "dark"} {
+			do(t, ctx, chromedp.EmulateViewport(size.width, size.height), chromedp.Navigate(demo), until(`document.querySelectorAll(".row").length > 5`),
+				run(`localStorage.setItem("theme", "`+theme+`"); location.reload()`),
+				// The theme tells the new page from the one that is going.
+				until(`document.documentElement.dataset.theme === "`+theme+`" && document.querySelectorAll(".row:not(.loading)").length > 5`))
+			for _, s := range states {
+				do(t, ctx, s.steps...)
+				screen(t, ctx, s.name+"-"+size.name+"-"+theme)
+			}
+		}
+	}
+}
