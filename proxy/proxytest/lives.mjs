@@ -24,7 +24,7 @@ let left = [...o.until];
 let ended = false;
 function say(line) {
   console.log(line);
-  while (left.length > 0 && line.includes(left[0])) left.shift();
+  if (left.length > 0 && line.includes(left[0])) left.shift();
   if (left.length === 0) over(0, "done");
 }
 function over(code, why) {
@@ -83,7 +83,7 @@ async function converse() {
     say("send: " + err);
   }
 }
-setTimeout(() => over(1, "timeout, still waiting for " + JSON.stringify(left)), o.limit ?? 40000).unref();
+setTimeout(() => over(1, "timeout, still waiting for " + JSON.stringify(left)), o.limit ?? 50000).unref();
 async function start() {
   try {
     await xmpp.start();

@@ -6,7 +6,7 @@ import asyncio, json, sys
 import slixmpp
 
 jid, password, addr, ca, options = sys.argv[1:6]
-o = {"say": 0, "retry": False, "carbons": False, "strict": False, "until": [], "limit": 40, **json.loads(options)}
+o = {"say": 0, "retry": False, "carbons": False, "strict": False, "until": [], "limit": 50, **json.loads(options)}
 host, port = addr.rsplit(":", 1)
 
 
@@ -28,7 +28,7 @@ class Client(slixmpp.ClientXMPP):
 
     def line(self, text):
         print(text, flush=True)
-        while self.left and self.left[0] in text:
+        if self.left and self.left[0] in text:
             self.left.pop(0)
         if not self.left and not self.end.done():
             self.end.set_result("")
