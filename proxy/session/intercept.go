@@ -2,7 +2,9 @@ package session
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/xmpplens/xmpplens/decode"
@@ -185,7 +187,7 @@ func (s *Session) passJudged(d record.Dir, b []byte) []Effect {
 	quick := len(s.sends)+len(s.holds)+len(s.events)+len(s.notes) == 0 && !s.ic.mute && !s.closed
 	if !quick {
 		s.flushRun(d)
-		s.event(record.Event{E: record.EventData, D: d, Data: b, HasData: true})
+		s.recordAround(d, b, w.base)
 		w.chunk = nil
 		if s.ic.on && !s.wanted() && !s.closed {
 			s.disengage()
@@ -201,6 +203,35 @@ func (s *Session) passJudged(d record.Dir, b []byte) []Effect {
 	}
 	h.effects[1] = Effect{Do: Send, Leg: into(d), Bytes: bytes}
 	return h.effects[:]
+}
+
+// recordAround records a chunk, which begins at base. What was put between its frames
+// is recorded between them, so that who reads the log has it in its place.
+func (s *Session) recordAround(d record.Dir, b []byte, base int64) {
+	inside := func(ev record.Event) bool {
+		return ev.E == record.EventInject && ev.D == d && ev.O < base+int64(len(b))
+	}
+	at := 0
+	if slices.ContainsFunc(s.notes, inside) {
+		var rest, put []record.Event
+		for _, ev := range s.notes {
+			if inside(ev) {
+				put = append(put, ev)
+			} else {
+				rest = append(rest, ev)
+			}
+		}
+		slices.SortStableFunc(put, func(x, y record.Event) int { return cmp.Compare(x.O, y.O) })
+		s.notes = rest
+		for _, ev := range put {
+			if k := int(ev.O - base); k > at {
+				s.event(record.Event{E: record.EventData, D: d, Data: b[at:k], HasData: true})
+				at = k
+			}
+			s.event(ev)
+		}
+	}
+	s.event(record.Event{E: record.EventData, D: d, Data: b[at:], HasData: true})
 }
 
 // walk handles what is complete of a direction after the login.
