@@ -83,7 +83,7 @@
 //
 // A page has a WebSocket at /live (or /live?rec=ID) and says what it wants as
 // JSON objects, with the field op; each is answered by one, with the field op.
-// The server pushes by itself hello (what can be done here), status (counts: len
+// The server pushes by itself hello (what can be done here, and which kinds of entries there are), status (counts: len
 // of the list, total, known, looked, which filter the list is of, counts of
 // classes) when they have changed, every 50 ms at most or every 400 ms where more
 // comes than can be read, and beat, a sign of life, every five seconds. Everything

@@ -15,6 +15,9 @@ import (
 
 const chosenRow = `document.querySelector(".row[aria-selected=true] .n")?.textContent`
 
+// goingTo tells whether a number to go to is asked for.
+const goingTo = `document.querySelector("#goto").matches(":popover-open")`
+
 // chip is the toggle of a kind.
 func chip(kind string) string { return fmt.Sprintf(`document.querySelector("[data-kind=%s]")`, kind) }
 
@@ -44,7 +47,7 @@ func TestList(t *testing.T) {
 		run(chip("note")+`.dispatchEvent(new MouseEvent("click", {shiftKey: true}))`), until(counts+`.includes(", 288 entries")`),
 		// What is on the screen stays there while kinds come and go.
 		run(`document.querySelector("#list").focus()`), press("g", false), press("1", false), chromedp.KeyEvent("32"), until(`document.querySelector("#gotoplace").value === "132"`),
-		chromedp.KeyEvent(kb.Enter), at(132), until(`document.querySelector("#heading").textContent.startsWith("#132 ")`), until(`document.querySelector("#goto").hidden && document.activeElement.id === "list"`))
+		chromedp.KeyEvent(kb.Enter), at(132), until(`document.querySelector("#heading").textContent.startsWith("#132 ")`), until(`!`+goingTo+` && document.activeElement.id === "list"`))
 	do(t, ctx, run(chip("ack")+`.click()`), until(counts+`.includes("174 of")`), at(132), until(`!`+rowTexts+`.includes("sm asks for")`),
 		// By key: the same connection, an entry that is hidden, marks, the ends.
 		chromedp.KeyEvent("]"), at(137), chromedp.KeyEvent("["), at(132), press(":", false), chromedp.KeyEvent("134"), chromedp.KeyEvent(kb.Enter), until(news+`.includes("134 is not in the list")`), at(136),
@@ -52,8 +55,8 @@ func TestList(t *testing.T) {
 		chromedp.KeyEvent("["), at(133), chromedp.KeyEvent("G"), at(288), until(`document.querySelector("#list").getAttribute("aria-activedescendant") === document.querySelector(".row[aria-selected=true]").id`),
 		chromedp.KeyEvent(kb.ArrowUp), place(173), chromedp.KeyEvent("k"), place(172), chromedp.KeyEvent(kb.ArrowDown), chromedp.KeyEvent("j"), place(174), at(288), chromedp.KeyEvent(kb.PageUp), until(`Number(`+chosenRow+`) < 270`),
 		chromedp.KeyEvent(kb.Enter), until(`document.activeElement.id === "body"`), chromedp.KeyEvent(kb.Escape), until(`document.querySelector("#details").hidden && document.activeElement.id === "list"`))
-	do(t, ctx, press(":", false), chromedp.KeyEvent("sometime"), chromedp.KeyEvent(kb.Enter), until(news+`.includes("Write the number") && document.querySelector("#gotoplace").getAttribute("aria-invalid") === "true"`), chromedp.KeyEvent(kb.Escape),
-		until(`document.querySelector("#goto").hidden`), press(":", false), chromedp.KeyEvent("1"), chromedp.KeyEvent(kb.Enter), at(1))
+	do(t, ctx, press(":", false), chromedp.KeyEvent("sometime"), chromedp.KeyEvent(kb.Enter), until(`document.querySelector("#gotoplace:user-invalid") && `+goingTo), chromedp.KeyEvent(kb.Escape),
+		until(`!`+goingTo), press(":", false), chromedp.KeyEvent("1"), chromedp.KeyEvent(kb.Enter), at(1))
 	// All of it comes back with the page.
 	do(t, ctx, run(`location.reload()`), until(`document.querySelectorAll(".row:not(.loading)").length > 5 && `+counts+`.includes("174 of 288 entries")`),
 		until(chip("ack")+`.getAttribute("aria-pressed") === "false"`), run(`document.querySelector("#list").focus()`), chromedp.KeyEvent("M"), at(136), until(`document.querySelector(".row[aria-selected=true] .mark")`))
@@ -71,10 +74,9 @@ func TestColumns(t *testing.T) {
 		return run(fmt.Sprintf(`{ const el = document.querySelector(%q); %s }`, "#columnmenu "+sel, change))
 	}
 	do(t, ctx, chromedp.Navigate(pages(t, r)), until(`document.querySelectorAll(".row:not(.loading)").length > 5`), chromedp.KeyEvent(kb.Home), until(`document.querySelector(".row .n").textContent === "1"`),
-		chromedp.KeyEvent(kb.Escape), run(`document.querySelector("#columns .time button").click()`), until(time+`.match(/^\+\d+\.\d{3}$/)`), run(`document.querySelector("#columns .time button").click()`), until(time+` === ""`),
-		until(`document.querySelectorAll(".row")[2].querySelector(".time").textContent.match(/^\+\d+\.\d{3}$/)`),
-		// The rest is in the menu.
-		run(`document.querySelector("[popovertarget=columnmenu]").click()`), until(`document.querySelector("#columnmenu input[name=time]:checked").parentNode.textContent.includes("above")`),
+		chromedp.KeyEvent(kb.Escape), run(`document.querySelector("[popovertarget=columnmenu]").click()`), until(`document.querySelector("#columnmenu input[name=time]:checked").parentNode.textContent === "Time of day"`),
+		input("[name=time]:not(:checked)", `el.click()`), until(time+`.match(/^\+\d+\.\d{3}$/)`), input("label:has([name=time]:checked) + label input", `el.click()`), until(time+` === ""`),
+		until(`document.querySelectorAll(".row")[2].querySelector(".time").textContent.match(/^\+\d+\.\d{3}$/) && document.querySelector("#columns .time").textContent === "Δ time"`),
 		input("[name=col-size]", `el.click()`), until(size+` === "none"`), input("[name=hue]:not(:checked)", `el.click()`), until(`document.querySelector(".row.by-conn.hue0")`),
 		input("[aria-label='Width of Time']", `el.value = 120; el.dispatchEvent(new Event("input"))`), until(`document.querySelector("#columns .time").offsetWidth === 120 && document.querySelector(".row .time").offsetWidth === 120`),
 		// It is kept; a narrow screen takes away, and gives back.
@@ -83,7 +85,7 @@ func TestColumns(t *testing.T) {
 		chromedp.EmulateViewport(1280, 700), until(`getComputedStyle(document.querySelector(".row .took")).display !== "none"`),
 		run(`document.querySelector("[popovertarget=columnmenu]").click()`), until(`document.querySelector("#columnmenu button")`), input("button", `el.click()`), until(size+` !== "none" && document.querySelector(".row.by-kind") && document.querySelector(".row .time").offsetWidth === 94`))
 	// With the pointer; the summary gives way.
-	grip := get(t, ctx, chromedp.Evaluate[[]float64](`(() => { document.querySelector("#columnmenu").hidePopover(); const r = document.querySelector("#columns .kind .grip").getBoundingClientRect(); return [r.x + 3, r.y + 8]; })()`))
+	grip := get(t, ctx, chromedp.Evaluate[[]float64](`(() => { document.querySelector("#columnmenu").hidePopover(); const r = document.querySelector("#columns .kind .grip").getBoundingClientRect(); return [r.x + 4, r.y + 8]; })()`))
 	do(t, ctx, mouse("mousePressed", grip[0], grip[1]), mouse("mouseMoved", grip[0]+20, grip[1]), mouse("mouseMoved", grip[0]+40, grip[1]), mouse("mouseReleased", grip[0]+40, grip[1]), until(`document.querySelector("#columns .kind").offsetWidth === 116`))
 }
 

@@ -103,7 +103,7 @@ func TestMillion(t *testing.T) {
 	chosen := func(n int) action { return until(fmt.Sprintf(`%s === "%d"`, chosenRow, n)) }
 	number := func(js string) float64 { return get(t, ctx, chromedp.Evaluate[float64](js)) }
 	goes := func(n int) {
-		do(t, ctx, press(":", false), until(`!document.querySelector("#goto").hidden`), run(fmt.Sprintf(`document.querySelector("#gotoplace").value = "%d"; 0`, n)), chromedp.KeyEvent(kb.Enter), chosen(n))
+		do(t, ctx, press(":", false), until(goingTo), run(fmt.Sprintf(`document.querySelector("#gotoplace").value = "%d"; 0`, n)), chromedp.KeyEvent(kb.Enter), chosen(n))
 	}
 	do(t, ctx, chromedp.EmulateViewport(1280, 760), command("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": firstRow}), chromedp.Navigate(url), until(`window.firstRow`), shows(many))
 	first := number(`window.firstRow`)

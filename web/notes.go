@@ -24,11 +24,12 @@ type hello struct {
 	Files   bool   `json:"files"`   // it can save, open others, and compare
 	Rec     string `json:"rec"`     // the id of what is shown; "" = what the viewer shows first
 	Secrets bool   `json:"secrets"` // they are shown
+	Kinds   []kind `json:"kinds"`   // of entries
 }
 
 func (s *Server) hello(of *shown) hello {
 	first := of.rec == ""
-	return hello{"hello", first && s.Notes != nil, first && s.Keep != nil, s.Files != nil, of.rec, s.Secrets}
+	return hello{"hello", first && s.Notes != nil, first && s.Keep != nil, s.Files != nil, of.rec, s.Secrets, kinds[:]}
 }
 
 // noted answers a note.

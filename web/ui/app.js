@@ -137,6 +137,7 @@ live.on("noted", (m) => {
 });
 
 live.on("hello", (m) => {
+	kinds.know(m.kinds);
 	notes.can(m.notes);
 	files.can(m);
 	$("keep").hidden = !m.keep;

@@ -23,6 +23,8 @@ export function h(what, props, ...children) {
 	return el;
 }
 
+export const within = (n, least, most) => Math.max(least, Math.min(n, most));
+
 export const many = (n, one, more) => `${n.toLocaleString("en")} ${n === 1 ? one : more}`;
 
 // fill puts a text into an element, without a new node where there is one.

@@ -2,60 +2,51 @@
 // the server's, beside the filter, and stands in the address.
 
 import { address } from "./address.js";
-import { hueOf } from "./columns.js";
-import { fill, node } from "./dom.js";
-
-// In the order in which the server counts them.
-const kinds = [
-	["message", "Messages"], ["presence", "Presence"], ["iq", "IQ"], ["typing", "Typing", "chat states without a text"],
-	["stream", "Streams", "stream headers, features, login, what is broken"], ["connection", "Connections", "opened, secured, closed"],
-	["ack", "Acks", "<r/> and <a/> of stream management"], ["keepalive", "Keepalives", "white space, ping and pong of WebSocket"],
-	["transport", "BOSH", "bodies and requests"], ["note", "Notes"],
-];
+import { fill, h } from "./dom.js";
 
 export class Kinds {
-	#chips = new Map();
-	#hide; // told of the names
-	hidden = new Set();
+	hidden = new Set(address.get("hide").split(",").filter(Boolean));
+	#bar; #hide; #chips = []; // in the order in which the server counts them
 
+	// hide is told of the names.
 	constructor(bar, hide) {
+		this.#bar = bar;
 		this.#hide = hide;
-		for (const [name, title, words = ""] of kinds) {
-			const chip = node("button", hueOf(name));
-			const count = node("b", "", "0");
-			chip.type = "button";
-			chip.dataset.kind = name;
-			chip.append(node("span", "", title), count);
-			chip.title = `${words ? `${words}. ` : ""}Click hides and shows, Shift and click shows nothing else`;
-			chip.onclick = (e) => this.#clicked(name, e.shiftKey);
-			this.#chips.set(name, { chip, count });
-			bar.append(chip);
-		}
-		address.on("hide", (names) => this.#set(names.split(",")));
-		this.#set(address.get("hide").split(","));
 	}
 
-	#clicked(name, only) {
-		const others = kinds.map(([k]) => k).filter((k) => k !== name);
-		const alone = others.every((k) => this.hidden.has(k)) && !this.hidden.has(name);
-		if (only) return this.#set(alone ? [] : others);
-		this.#set(this.hidden.has(name) ? [...this.hidden].filter((k) => k !== name) : [...this.hidden, name]);
+	// know makes a chip for each kind that the server names.
+	know(kinds) {
+		this.#chips = kinds.map(([kind, title, words]) => h(`button.${kind}`, {
+			type: "button",
+			"data-kind": kind,
+			title: `${words}Click hides and shows, Shift and click shows nothing else`,
+			onclick: (e) => this.#clicked(kind, e.shiftKey),
+		}, h("span", null, title), h("b", null, "0")));
+		this.#bar.replaceChildren(...this.#chips);
+		this.#set([...this.hidden]);
+		address.on("hide", (names) => this.#set(names.split(",")));
+	}
+
+	#clicked(kind, only) {
+		const others = this.#chips.map((c) => c.dataset.kind).filter((k) => k !== kind);
+		const hidden = [...this.hidden];
+		if (only) this.#set(hidden.join() === others.join() ? [] : others);
+		else this.#set(this.hidden.has(kind) ? hidden.filter((k) => k !== kind) : [...hidden, kind]);
 	}
 
 	#set(names) {
-		names = kinds.map(([k]) => k).filter((k) => names.includes(k));
-		const other = names.join() !== [...this.hidden].join();
+		const before = [...this.hidden].join();
+		names = this.#chips.map((c) => c.dataset.kind).filter((k) => names.includes(k));
 		this.hidden = new Set(names);
-		for (const [name, { chip }] of this.#chips) chip.setAttribute("aria-pressed", !this.hidden.has(name));
+		for (const c of this.#chips) c.ariaPressed = !this.hidden.has(c.dataset.kind);
 		address.set("hide", names.join());
-		if (other) this.#hide(names);
+		if (names.join() !== before) this.#hide(names);
 	}
 
-	// count shows how many there are, in the order of the kinds.
 	count(counts) {
-		[...this.#chips.values()].forEach(({ chip, count }, i) => {
-			fill(count, counts[i].toLocaleString("en"));
-			chip.classList.toggle("none", !counts[i]);
+		this.#chips.forEach((c, i) => {
+			fill(c.lastChild, counts[i].toLocaleString("en"));
+			c.classList.toggle("none", !counts[i]);
 		});
 	}
 }

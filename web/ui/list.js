@@ -1,10 +1,9 @@
 // A list of very many rows. It holds those on the screen and some around them; the
-// rest stays with the server, so that a million entries scroll as ten do. The layer
-// of rows stands still in front of the scroller, whose height stands for all of
-// them: browsers end near 17 million pixels, so a long list has less than a row's
-// height for each, but for those at its ends.
+// rest stays with the server. The layer of rows stands still in front of the
+// scroller, whose height stands for all of them: browsers end near 17 million
+// pixels, so a long list has less than a row's height for each, but at its ends.
 
-import { node } from "./dom.js";
+import { h, within } from "./dom.js";
 
 export { bytes, clock } from "./dom.js";
 
@@ -13,16 +12,17 @@ const kept = 4000; // rows to remember
 const ahead = 60; // rows around the screen that are asked for, too
 const atOnce = 4; // requests on their way
 const tallest = 6e6; // pixels; browsers allow some more
-const ends = 24e3; // pixels at both ends of a long list that are as they would be in a short one
+const ends = 24e3; // pixels at both ends of a long list that are as in a short one
 const still = 150; // milliseconds without scrolling: it is over
 
+const pageOf = (n) => Math.floor((n - 1) / page);
+
 export class List {
-	#box; #spacer; #layer; #ask; #choose; #follows; #view; #tall; #head;
+	#box; #spacer; #layer; #head; #ask; #choose; #follows; #view; #tall;
 	#rows = new Map(); // by place in the list, from 1
 	#asked = new Set(); // pages on their way
 	#drawn = []; // elements, reused; in their order
 	#first = 0; // the row in front of them
-	#look = 0; // counts what changes all rows
 	#top = 0; // number of rows above the screen, with a fraction
 	#set = -1; // scrollTop as it was last
 	#by = false; // a wheel or a finger scrolls: by rows, and not to a place
@@ -50,34 +50,33 @@ export class List {
 		this.#ask = ask;
 		this.#choose = choose;
 		this.#follows = follows;
-		const passive = { passive: true };
-		box.addEventListener("scroll", () => this.#scrolled(), passive);
-		box.addEventListener("wheel", (e) => {
+		const on = (name, run) => box.addEventListener(name, run, { passive: true });
+		on("scroll", () => this.#scrolled());
+		on("wheel", (e) => {
 			this.#by = true;
 			// Before the list moves, so that what comes meanwhile does not move it back.
 			if (e.deltaY < 0 && this.follow && this.#top > 0) this.setFollow(false);
-		}, passive);
-		for (const name of ["touchstart", "touchmove", "touchend", "touchcancel"]) box.addEventListener(name, () => {
+		});
+		for (const name of ["touchstart", "touchmove", "touchend", "touchcancel"]) on(name, () => {
 			this.#by = true;
 			this.#held = name === "touchstart" || name === "touchmove";
-		}, passive);
-		box.addEventListener("pointerdown", (e) => {
+		});
+		on("pointerdown", (e) => {
 			if (e.pointerType !== "mouse" || e.target !== box) return; // on the bar
 			this.#by = false;
-			if (this.follow) this.setFollow(false);
+			this.setFollow(false);
 		});
-		this.#layer.addEventListener("click", (e) => {
+		this.#layer.onclick = (e) => {
 			const row = e.target.closest(".row");
-			if (row?.dataset.at) this.select(Number(row.dataset.at));
-		});
+			if (row) this.select(Number(row.dataset.at));
+		};
 		new ResizeObserver(() => this.#resized()).observe(box);
 	}
 
 	reset() {
 		this.#rows.clear();
-		this.#asked.clear();
 		this.#top = this.total = this.known = this.chosen = 0;
-		this.draw();
+		this.again();
 	}
 
 	// again asks for what was on its way when the connection was lost.
@@ -87,24 +86,20 @@ export class List {
 	}
 
 	changed() {
-		this.#look++;
+		for (const el of this.#drawn) el.n = 0;
 		this.draw();
 	}
 
 	setTotal(n) {
-		if (n === this.total) return;
 		this.total = n;
 		this.#box.setAttribute("aria-rowcount", n + (this.#head ? 1 : 0));
 		this.#fit();
-		if (this.#held) return this.draw();
-		if (this.follow) this.#move(this.#goal());
-		else if (this.#scaled() && !this.#timer) this.#move(this.#top); // a row has less of the bar
+		if (!this.#held && (this.follow || this.#scaled && !this.#timer)) this.#stay(); // a row has less of the bar
 		this.draw();
 	}
 
 	// setKnown: rows that were shown without their facts are asked for again.
 	setKnown(n) {
-		if (n === this.known) return;
 		this.known = n;
 		this.draw();
 	}
@@ -120,21 +115,19 @@ export class List {
 			this.follow = on;
 			this.#follows(on);
 		}
-		if (on) this.#move(this.#goal());
+		if (on) this.#stay();
 		this.draw();
 	}
 
 	add({ from, rows, known, error }) {
-		this.#asked.delete(Math.floor((from - 1) / page));
+		this.#asked.delete(pageOf(from));
 		if (error) console.warn(error);
 		rows.forEach((r, i) => {
-			this.#rows.set(from + i, Object.assign(r, { sure: r.n <= known }));
+			r.sure = r.n <= known;
+			this.#rows.set(from + i, r);
 			if (r.on) this.stale(r.on);
 		});
-		if (this.#rows.size > kept) {
-			const near = (n) => Math.abs(n - this.#top) < kept / 2;
-			for (const n of this.#rows.keys()) if (!near(n)) this.#rows.delete(n);
-		}
+		if (this.#rows.size > kept) for (const n of this.#rows.keys()) if (Math.abs(n - this.#top) > kept / 2) this.#rows.delete(n);
 		this.draw();
 	}
 
@@ -142,24 +135,21 @@ export class List {
 
 	// upper is the first place that is whole on the screen, screen how many are.
 	get upper() { return Math.min(Math.ceil(this.#top) + 1, this.total); }
-	get screen() { return Math.max(1, Math.floor(this.#visible())); }
+	get screen() { return Math.max(1, Math.floor(this.#visible)); }
 
 	// select chooses a place. reveal does not tell of it, and puts it in the middle
 	// where it was not to be seen.
-	select(n) {
-		if (!this.total) return;
-		this.#show(n, false);
-		this.#choose(this.chosen);
+	select(n, middle = false) {
+		this.reveal(n, middle);
+		if (this.total) this.#choose(this.chosen);
 	}
 
-	reveal(n) { if (this.total) this.#show(n, true); }
-
-	#show(n, middle) {
-		n = Math.max(1, Math.min(n, this.total));
-		this.chosen = n;
+	reveal(n, middle = true) {
+		if (!this.total) return;
+		this.chosen = n = within(n, 1, this.total);
 		if (n < this.total && this.head === null) this.setFollow(false);
-		const visible = this.screen;
-		if (n - 1 < this.#top || n > this.#top + visible) this.#move(middle ? n - visible / 2 : n - 1 < this.#top ? n - 1 : n - this.#visible());
+		const top = within(this.#top, n - this.#visible, n - 1);
+		if (top !== this.#top) this.#move(middle ? n - this.#visible / 2 : top);
 		this.draw();
 	}
 
@@ -173,18 +163,9 @@ export class List {
 	// it, unless it is to stay where it is.
 	setHead(at, stay) {
 		this.head = at;
-		if (this.follow && !stay) this.#move(this.#goal());
+		if (this.follow && !stay) this.#stay();
 		this.settled = false; // until it is painted
 		this.draw();
-	}
-
-	// goal is the row at the upper edge of a list that follows: its end, or the
-	// playhead, with some rows around it.
-	#goal() {
-		if (this.head === null) return this.#last();
-		const below = this.head - 0.75 * this.#visible();
-		const above = this.head - 1 - 0.1 * this.#visible();
-		return Math.max(below, Math.min(this.#top, above));
 	}
 
 	unselect() {
@@ -193,60 +174,63 @@ export class List {
 	}
 
 	get #bar() { return this.#head?.offsetHeight || 0; }
-	#window() { return Math.max(0, this.#box.clientHeight - this.#bar); }
-	#visible() { return this.#window() / this.#tall; }
-	#last() { return Math.max(0, this.total - this.#visible()); }
-	#height() { return Math.min(this.total * this.#tall, tallest); }
-	#range() { return Math.max(1, this.#height() - this.#window()); }
-	#scaled() { return this.total * this.#tall > tallest; }
-	#fit() { this.#spacer.style.height = `${this.#height() + this.#bar}px`; }
+	get #window() { return Math.max(0, this.#box.clientHeight - this.#bar); }
+	get #visible() { return this.#window / this.#tall; }
+	get #last() { return Math.max(0, this.total - this.#visible); }
+	get #height() { return Math.min(this.total * this.#tall, tallest); }
+	get #scaled() { return this.total * this.#tall > tallest; }
+
+	// fit gives the bar its length.
+	#fit() { this.#spacer.style.height = `${this.#height + this.#bar}px`; }
 
 	#resized() {
 		this.#view.fit?.(this.#box.clientWidth);
 		this.#fit();
-		this.#move(this.follow ? this.#goal() : this.#top);
+		this.#stay();
 		this.draw();
 	}
 
-	// yAt is where the bar stands for a row at the upper edge, topAt the inverse.
-	#yAt(top) {
-		const rows = ends / this.#tall, last = this.#last(), range = this.#range();
-		if (!this.#scaled() || top <= rows) return top * this.#tall;
-		if (top >= last - rows) return range - (last - top) * this.#tall;
-		return ends + ((top - rows) / (last - 2 * rows)) * (range - 2 * ends);
+	// corners are where a row begins to have less of the bar, and where no longer: in
+	// rows, and in pixels.
+	get #corners() {
+		const rows = ends / this.#tall, range = this.#height - this.#window;
+		return [[0, rows, this.#last - rows, this.#last], [0, ends, range - ends, range]];
 	}
 
-	#topAt(y) {
-		const rows = ends / this.#tall, last = this.#last(), range = this.#range();
-		if (!this.#scaled() || y <= ends) return y / this.#tall;
-		if (y >= range - ends) return last - (range - y) / this.#tall;
-		return rows + ((y - ends) / (range - 2 * ends)) * (last - 2 * rows);
+	// stay moves a list that follows to its end, or to the playhead with some rows
+	// around it. Another has the bar put right.
+	#stay() {
+		let top = this.#top;
+		if (this.follow) top = this.head === null ? this.#last : Math.max(this.head - 0.75 * this.#visible, Math.min(top, this.head - 1 - 0.1 * this.#visible));
+		this.#move(top);
 	}
 
 	// move puts the row number top at the upper edge.
 	#move(top) {
-		this.#top = Math.max(0, Math.min(top, this.#last()));
-		this.#box.scrollTop = this.#yAt(this.#top);
+		this.#top = within(top, 0, this.#last);
+		const [rows, pixels] = this.#corners;
+		this.#box.scrollTop = this.#scaled ? along(this.#top, rows, pixels) : this.#top * this.#tall;
 		this.#set = this.#box.scrollTop;
 	}
 
 	// Where the bar stands for more rows than it has pixels, a wheel or a finger still
 	// moves by rows; the bar is put right when that is over.
 	#scrolled() {
-		const y = this.#box.scrollTop;
-		const by = y - this.#set;
+		const y = this.#box.scrollTop, by = y - this.#set;
 		if (Math.abs(by) < 1) return; // our own doing
 		this.#set = y;
-		const rows = this.#scaled() && this.#by && Math.abs(by) < 3 * this.#window();
-		this.#top = Math.max(0, Math.min(rows ? this.#top + by / this.#tall : this.#topAt(y), this.#last()));
+		const [rows, pixels] = this.#corners;
+		const byRows = this.#by && Math.abs(by) < 3 * this.#window;
+		const top = !this.#scaled ? y / this.#tall : byRows ? this.#top + by / this.#tall : along(y, pixels, rows);
+		this.#top = within(top, 0, this.#last);
 		clearTimeout(this.#timer);
 		this.#timer = setTimeout(() => {
 			this.#timer = 0;
 			this.#by = this.#held;
-			if (this.#scaled()) this.#move(this.#top);
+			if (this.#scaled) this.#move(this.#top);
 		}, still);
 		if (by < 0 || this.head !== null) this.setFollow(false);
-		else if (this.#top >= this.#last() - 0.5) this.setFollow(true);
+		else if (this.#top >= this.#last - 0.5) this.setFollow(true);
 		this.draw();
 	}
 
@@ -261,30 +245,28 @@ export class List {
 
 	#paint() {
 		const first = Math.floor(this.#top);
-		const count = Math.max(0, Math.min(Math.ceil(this.#visible()) + 1, this.total - first));
+		const count = within(Math.ceil(this.#visible) + 1, 0, this.total - first);
 		this.#reuse(first, count);
 		this.#layer.style.transform = `translateY(${(first - this.#top) * this.#tall}px)`;
 		const wanted = new Set();
 		const want = (n) => {
 			const row = this.#rows.get(n);
-			if (!row || !row.sure && row.n <= this.known) wanted.add(Math.floor((n - 1) / page));
+			if (!row || !row.sure && row.n <= this.known) wanted.add(pageOf(n));
 			return row;
 		};
 		this.settled = true;
 		let active = "";
-		for (let i = 0; i < count; i++) {
-			const n = first + i + 1;
-			const el = this.#drawn[i];
-			const row = want(n);
+		this.#drawn.forEach((el, i) => {
+			const n = first + i + 1, row = want(n);
 			if (!row) this.settled = false;
 			this.#fill(el, n, row);
 			if (n === this.chosen) active = el.id;
+			el.ariaSelected = n === this.chosen;
 			el.classList.toggle("ahead", this.head !== null && n > this.head);
 			el.classList.toggle("head", n === this.head);
-		}
-		if (active) this.#box.setAttribute("aria-activedescendant", active);
-		else this.#box.removeAttribute("aria-activedescendant");
-		if (count) for (const n of [first + count + ahead, first + 1 - ahead, first]) want(Math.max(1, Math.min(n, this.total)));
+		});
+		this.#box.setAttribute("aria-activedescendant", active);
+		if (count) for (const n of [first + count + ahead, first + 1 - ahead, first]) want(within(n, 1, this.total));
 		for (const p of wanted) { // those on the screen first
 			if (this.#asked.size >= atOnce) break;
 			if (!this.#asked.has(p) && this.#ask(p * page + 1, page)) this.#asked.add(p);
@@ -305,16 +287,13 @@ export class List {
 	}
 
 	#fill(el, n, row) {
-		const chosen = n === this.chosen;
 		const before = this.#rows.get(n - 1);
-		if (el.shown === row && el.n === n && el.chosen === chosen && el.before === before && el.look === this.#look) return;
+		if (el.shown === row && el.n === n && el.before === before) return;
 		// While it is played, a row stays until the next one is there: nothing flickers.
 		if (!row && el.shown && this.head !== null && this.follow) return;
-		Object.assign(el, { shown: row, n, chosen, before, look: this.#look });
-		el.id = `at-${n}`;
+		Object.assign(el, { shown: row, n, before, id: `at-${n}` });
 		el.dataset.at = n;
 		el.setAttribute("aria-rowindex", n + (this.#head ? 1 : 0));
-		el.setAttribute("aria-selected", chosen);
 		this.#view.fill(el, row, { start: this.start, before });
 	}
 
@@ -331,21 +310,16 @@ export class List {
 		const pixels = (at - 1 - this.#top) * this.#tall;
 		for (const el of this.#drawn.splice(0)) el.remove();
 		this.#view = view;
-		this.#tall = tall;
-		this.#look++;
-		this.#resized();
-		if (!this.follow) this.#move(at - 1 - Math.min(pixels, this.#window() - tall) / tall);
+		this.setTall(tall);
+		if (!this.follow) this.#move(at - 1 - Math.min(pixels, this.#window - tall) / tall);
 		this.draw();
 	}
 }
 
-function blank(columns) {
-	const el = node("div", "row");
-	el.setAttribute("role", "row");
-	columns.forEach((c, i) => {
-		const cell = el.appendChild(node("span", c));
-		cell.setAttribute("role", "gridcell");
-		cell.setAttribute("aria-colindex", i + 1);
-	});
-	return el;
+// along is where x is among other corners, between the same two.
+function along(x, from, to) {
+	const i = x < from[1] ? 0 : x < from[2] ? 1 : 2;
+	return to[i] + ((x - from[i]) * (to[i + 1] - to[i])) / (from[i + 1] - from[i]);
 }
+
+const blank = (columns) => h("div.row", { role: "row" }, ...columns.map((c, i) => h(`span.${c}`, { role: "gridcell", "aria-colindex": i + 1 })));

@@ -4,7 +4,6 @@
 import { $, many } from "./dom.js";
 
 const calm = 10_000; // milliseconds between two announcements
-const mostMarks = 500;
 
 export class Moving {
 	#list; #ask; #seq = 0; #then = new Map();
@@ -19,18 +18,19 @@ export class Moving {
 		$("fresh").onclick = () => list.setFollow(true);
 		$("goto").onsubmit = (e) => {
 			e.preventDefault();
-			this.#go($("gotoplace").value);
+			$("goto").hidePopover();
+			this.#go(Number($("gotoplace").value.replace(/\D/g, "")));
 		};
-		$("goto").onkeydown = (e) => e.key === "Escape" && this.#close();
-		$("gotoplace").onblur = () => this.#close();
 
-		const add = (names, help, run) => keys.add({ keys: names, group: "List", help, when: here, run });
-		const inside = (run) => (e) => (e.target === document.body || e.target.closest("#list") ? run(e) : false);
-		const by = (n) => list.select(list.chosen ? list.chosen + n : list.upper);
-		add(["j", "k"], "Next entry, and the one before", (e) => by(e.key === "j" ? 1 : -1));
-		add(["ArrowDown", "ArrowUp"], "The same", inside((e) => by(e.key === "ArrowDown" ? 1 : -1)));
-		add(["PageDown", "PageUp"], "A page down and up", inside((e) => list.select((list.chosen || list.upper) + (list.screen - 1) * (e.key === "PageDown" ? 1 : -1))));
-		add(["Home", "End"], "First and last", inside((e) => (e.key === "Home" ? list.select(1) : this.#last())));
+		// run is told 1 for the first of two keys, or else -1. In the list: not where
+		// the key has a use of its own.
+		const add = (names, help, run, inList) => keys.add({ keys: names, group: "List", help, when: here, run: (e) =>
+			(!inList || e.target === document.body || e.target.closest("#list") ? run(e.key === names[0] ? 1 : -1) : false) });
+		const step = (by) => list.select(list.chosen ? list.chosen + by : list.upper);
+		add(["j", "k"], "Next entry, and the one before", step);
+		add(["ArrowDown", "ArrowUp"], "The same", step, true);
+		add(["PageDown", "PageUp"], "A page down and up", (by) => list.select((list.chosen || list.upper) + by * (list.screen - 1)), true);
+		add(["Home", "End"], "First and last", (by) => (by > 0 ? list.select(1) : this.#last()), true);
 		add(["g"], "g g first; g and a number: that entry", () => addEventListener("keydown", (e) => { // the next key belongs to it
 			if (e.key === "g") list.select(1);
 			else if (/^\d$/.test(e.key)) this.#open(e.key);
@@ -41,10 +41,13 @@ export class Moving {
 		add(["G"], "Last", () => this.#last());
 		add([":"], "Go to an entry", () => this.#open(""));
 		add(["f"], "Follow what comes, or stay", () => list.setFollow(!list.follow));
-		add(["]", "["], "Next entry of the same connection, and the one before", (e) => this.#along(e.key === "]" ? 1 : -1));
-		add(["m", "M"], "Mark an entry; go to the next mark", (e) => (e.key === "m" ? this.#mark() : this.#marked()));
-		add(["Enter"], "Open the details, and go into them", inside(() => details()));
+		add(["]", "["], "Next entry of the same connection, and the one before", (by) => this.#along(by));
+		add(["m", "M"], "Mark an entry; go to the next mark", (by) => (by > 0 ? this.#mark() : this.#marked()));
+		add(["Enter"], "Open the details, and go into them", details, true);
 	}
+
+	// n is the number of the chosen entry, or of the first on the screen.
+	get #n() { return this.#list.row(this.#list.chosen || this.#list.upper)?.n; }
 
 	#last() {
 		this.#list.select(this.#list.total);
@@ -57,81 +60,63 @@ export class Moving {
 	}
 
 	placed(m) {
-		const then = this.#then.get(m.seq);
+		this.#then.get(m.seq)?.(m);
 		this.#then.delete(m.seq);
-		then?.(m);
 	}
 
 	#along(by) {
-		const n = this.#list.row(this.#list.chosen || this.#list.upper)?.n;
+		const n = this.#n;
 		if (n) this.find({ n, by }, (m) => (m.n ? this.#list.select(m.at) : this.say("No other entry of this connection.")));
 	}
 
 	#open(text) {
-		$("goto").hidden = false;
+		$("goto").showPopover();
 		$("gotoplace").value = text;
-		$("gotoplace").focus();
 	}
 
-	#close() {
-		if ($("goto").hidden) return;
-		$("goto").hidden = true;
-		$("gotoplace").setAttribute("aria-invalid", false);
-		if (document.activeElement === $("gotoplace") || document.activeElement === document.body) $("list").focus();
-	}
-
-	#go(text) {
-		const n = Number(text.replace(/[\s#,]/g, ""));
-		if (!(n > 0)) {
-			$("gotoplace").setAttribute("aria-invalid", true);
-			return this.say("Write the number of an entry.");
-		}
-		this.#close();
+	#go(n) {
 		this.find({ n }, (m) => {
-			if (!m.at) return this.say("The list is empty.");
-			if (!m.exact) this.say(`Entry ${n.toLocaleString("en")} is not in the list; this is the nearest.`);
-			this.#list.reveal(m.at);
-			this.#list.select(m.at);
+			if (!m.exact) this.say(m.at ? `Entry ${n.toLocaleString("en")} is not in the list; this is the nearest.` : "The list is empty.");
+			this.#list.select(m.at, true);
 		});
 	}
 
 	// Marks are kept in the browser, for each recording.
 	#mark() {
-		const n = this.#list.row(this.#list.chosen || this.#list.upper)?.n;
+		const n = this.#n;
 		if (!n) return;
-		if (!this.#marks.delete(n) && this.#marks.size < mostMarks) this.#marks.add(n);
-		this.say(this.#marks.has(n) ? `Entry ${n} marked.` : `Entry ${n} no longer marked.`);
-		const all = JSON.parse(localStorage.getItem("marks") || "[]").filter(([start]) => start !== this.#start);
-		if (this.#marks.size) all.push([this.#start, [...this.#marks]]);
-		localStorage.setItem("marks", JSON.stringify(all.slice(-20)));
+		if (!this.#marks.delete(n)) this.#marks.add(n);
+		this.say(`Entry ${n} ${this.#marks.has(n) ? "" : "no longer "}marked.`);
+		localStorage.setItem(`marks ${this.#start}`, JSON.stringify([...this.#marks]));
 		this.#list.changed();
 	}
 
 	marked(n) { return this.#marks.has(n); }
 
 	#marked() {
-		const n = this.#list.row(this.#list.chosen || this.#list.upper)?.n || 0;
 		const sorted = [...this.#marks].sort((a, b) => a - b);
-		const to = sorted.find((m) => m > n) || sorted[0];
-		if (!to) return this.say("Nothing is marked yet: m marks an entry.");
-		this.find({ n: to }, (m) => (m.exact ? (this.#list.reveal(m.at), this.#list.select(m.at)) : this.say(`The marked entry ${to} is not in the list.`)));
+		const to = sorted.find((m) => m > this.#n) || sorted[0];
+		if (to) this.#go(to);
+		else this.say("Nothing is marked yet: m marks an entry.");
 	}
 
 	// status is told how long the list is now. other: it is another one.
 	status({ start, len, total, looked, done, reading }, other) {
+		const now = performance.now();
 		if (start !== this.#start) {
 			this.#start = start;
-			this.#marks = new Set(JSON.parse(localStorage.getItem("marks") || "[]").find(([s]) => s === start)?.[1]);
+			this.#marks = new Set(JSON.parse(localStorage.getItem(`marks ${start}`)));
+			this.#spoken = now;
 			this.#told = total;
 		}
 		if (other) this.#base = total;
 		this.#length = len;
-		if (this.#list.follow || reading || looked < this.#base || this.#paused > len) this.#paused = len;
+		if (reading || looked < this.#base || this.#paused > len) this.#paused = len;
 		this.draw();
 		// For those who hear the page: not every one, and not all the time.
-		if (total > this.#told && performance.now() - this.#spoken > calm && !done) {
-			if (this.#spoken) $("spoken").textContent = many(total - this.#told, "new entry", "new entries");
-			this.#spoken = performance.now();
+		if (total > this.#told && now - this.#spoken > calm && !done) {
+			$("spoken").textContent = many(total - this.#told, "new entry", "new entries");
+			this.#spoken = now;
 			this.#told = total;
 		}
 	}
@@ -140,8 +125,8 @@ export class Moving {
 	draw() {
 		if (this.#list.follow) this.#paused = this.#length;
 		const fresh = this.#length - this.#paused;
-		$("fresh").hidden = this.#list.follow || fresh < 1 || this.#list.head !== null;
-		if (fresh > 0) $("fresh").textContent = `↓ ${fresh.toLocaleString("en")} new`;
+		$("fresh").hidden = !fresh || this.#list.head !== null;
+		$("fresh").textContent = `↓ ${fresh.toLocaleString("en")} new`;
 	}
 
 	// say tells something that goes away again.
