@@ -221,6 +221,7 @@ func (c *conn) elapsed(timer int64) {
 // the peers. own is the leg that is written to at once.
 func (c *conn) prepare(effects []session.Effect, own int) (run func(context.Context)) {
 	var locked, others [2]bool
+	var before [2][]piece // what was decided earlier, and waits for a leg that is taken here
 	for i := range effects {
 		if e := &effects[i]; e.Do == session.Tap {
 			c.tap.put(e)
@@ -244,21 +245,21 @@ func (c *conn) prepare(effects []session.Effect, own int) (run func(context.Cont
 		switch {
 		case e.Do == session.Compress:
 			l.wmu.Lock()
-			locked[e.Leg] = true
+			locked[e.Leg], before[e.Leg] = true, l.waiting()
 			continue
 		case !others[e.Leg] && (own == everyLeg || own == int(e.Leg)) && l.wmu.TryLock():
-			locked[e.Leg] = true
+			locked[e.Leg], before[e.Leg] = true, l.waiting()
 			continue
 		}
 		others[e.Leg] = true
 		l.put(piece{b: e.Bytes, slow: e.Do == session.Slow, rate: e.Rate})
 	}
 	c.order.Unlock()
-	return func(ctx context.Context) { c.carryOut(ctx, effects, own, locked, others) }
+	return func(ctx context.Context) { c.carryOut(ctx, effects, own, locked, others, before) }
 }
 
 // carryOut does what prepare has left.
-func (c *conn) carryOut(ctx context.Context, effects []session.Effect, own int, locked, others [2]bool) {
+func (c *conn) carryOut(ctx context.Context, effects []session.Effect, own int, locked, others [2]bool, before [2][]piece) {
 	var failed [2]error
 	direct := locked
 	fails := func(leg session.Leg, err error) {
@@ -284,9 +285,9 @@ func (c *conn) carryOut(ctx context.Context, effects []session.Effect, own int, 
 			locked[i], others[i] = false, false
 		}
 	}
-	for i := range locked {
-		if locked[i] && c.legs[i].queued() {
-			c.legs[i].drainLocked()
+	for i := range before { // and nothing that was queued since
+		if len(before[i]) > 0 {
+			c.legs[i].carryAllLocked(before[i])
 		}
 	}
 	compressed := false

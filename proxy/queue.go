@@ -28,17 +28,27 @@ func (l *leg) put(p piece) {
 // drainLocked carries out what is queued; the caller holds wmu.
 func (l *leg) drainLocked() {
 	for {
-		l.qmu.Lock()
-		list := l.queue
-		l.queue = nil
-		l.qmu.Unlock()
+		list := l.waiting()
 		if len(list) == 0 {
 			return
 		}
-		for _, p := range list {
-			if err := l.carryOutLocked(p); err != nil && l.failed == nil {
-				l.failed = err
-			}
+		l.carryAllLocked(list)
+	}
+}
+
+// waiting returns what is queued, and empties the queue.
+func (l *leg) waiting() []piece {
+	l.qmu.Lock()
+	defer l.qmu.Unlock()
+	list := l.queue
+	l.queue = nil
+	return list
+}
+
+func (l *leg) carryAllLocked(list []piece) {
+	for _, p := range list {
+		if err := l.carryOutLocked(p); err != nil && l.failed == nil {
+			l.failed = err
 		}
 	}
 }

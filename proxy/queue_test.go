@@ -1,0 +1,51 @@
+package proxy
+
+import (
+	"context"
+	"io"
+	"net"
+	"testing"
+
+	"github.com/xmpplens/xmpplens/proxy/session"
+	"github.com/xmpplens/xmpplens/record"
+)
+
+// What was decided first goes out first, also when the second was queued before the
+// goroutine that holds the leg came to write.
+func TestLegOrder(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	peer, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.Close()
+	nc, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	log, err := record.CreateTemp(record.Options{Tool: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	c := newConn(&Proxy{Log: log}, 1, nc, door{})
+	say := func(text string, own int) func(context.Context) {
+		c.mu.Lock()
+		return c.prepare([]session.Effect{{Do: session.Send, Leg: session.Client, Bytes: []byte(text)}}, own)
+	}
+	first := say("first ", int(session.Client))
+	second := say("second ", noLeg)
+	third := say("third ", noLeg)
+	first(t.Context())
+	third(t.Context())
+	second(t.Context())
+	b := make([]byte, len("first second third "))
+	if _, err := io.ReadFull(peer, b); err != nil || string(b) != "first second third " {
+		t.Errorf("%q %v", b, err)
+	}
+}
