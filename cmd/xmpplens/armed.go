@@ -28,7 +28,7 @@ type armed struct {
 	Script    []string      `sep:"none" placeholder:"FILE" type:"path" help:"A script (Starlark) with on_stanza(s), for what rules cannot say; read again when the file changes; may be given several times."`
 	Pause     string        `placeholder:"EXPR" help:"Hold what matches until somebody decides, or its time is over."`
 	HoldLimit time.Duration `default:"1m" placeholder:"TIME" help:"After how long a frame that is held passes (${default})."`
-	Seed      uint64        `placeholder:"N" help:"Where chance begins: with the same number the same traffic has the same fate (1, or what the file of rules says)."`
+	Seed      uint64        `placeholder:"N" help:"Where chance begins: with the same number the same traffic has the same fate; without it a file of rules can say one."`
 
 	set     *rule.Set
 	scripts []*script.Script
@@ -300,7 +300,7 @@ func (c *scenarioCmd) Run(s *streams) error {
 
 func listScenarios(s *streams) error {
 	for _, sc := range rule.Scenarios() {
-		if _, err := fmt.Fprintf(s.stdout, "%s (%s)\n%s%s\n", sc.Name, sc.Ref, paragraph("    ", sc.About), paragraph("    a good client: ", sc.Expect)); err != nil {
+		if _, err := fmt.Fprintf(s.stdout, "%s (%s)\n%s%s\n", sc.Name, sc.Ref, paragraph("    ", sc.About), paragraph("    what should come: ", sc.Expect)); err != nil {
 			return err
 		}
 	}
