@@ -241,15 +241,17 @@ func (c *couple) pump(l Leg, whole bool) {
 }
 
 func (c *couple) decide() {
-	for _, h := range c.s.Held() {
-		v := Verdict{Dir: h.Dir, Offset: h.Offset, Decision: Pass, By: "viewer"}
-		if m := stanzaID.FindSubmatch(h.Raw); c.r.IntN(3) == 0 && m != nil {
-			v.Decision = DropIt
-			c.dropped[string(m[1])] = true
-		}
-		c.handle(Input{On: Decided, Verdict: v})
+	held := c.s.Held()
+	if len(held) == 0 {
 		return
 	}
+	h := held[0]
+	v := Verdict{Dir: h.Dir, Offset: h.Offset, Decision: Pass, By: "viewer"}
+	if m := stanzaID.FindSubmatch(h.Raw); c.r.IntN(3) == 0 && m != nil {
+		v.Decision = DropIt
+		c.dropped[string(m[1])] = true
+	}
+	c.handle(Input{On: Decided, Verdict: v})
 }
 
 func (c *couple) step() {

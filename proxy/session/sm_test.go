@@ -17,12 +17,11 @@ import (
 type parcel struct {
 	kind byte // s(tanza), a, r(esume), R(esumed)
 	id   int  // of a stanza; negative: of nobody's
-	h, g uint32
+	h    uint32
 }
 
 // end is one of the two.
 type end struct {
-	first       uint32 // what it counts from
 	sent, acked uint32
 	queue       []int
 	got         uint32
