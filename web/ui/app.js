@@ -11,7 +11,7 @@ import { Kinds } from "./kinds.js";
 import { Ladder, tall } from "./ladder.js";
 import { List } from "./list.js";
 import { Live } from "./live.js";
-import { Moving } from "./moving.js";
+import { moves } from "./moving.js";
 import { comebacks, notice } from "./notice.js";
 import { Notes } from "./notes.js";
 import { Overview } from "./overview.js";
@@ -32,7 +32,7 @@ const ask = (request) => live.ask(request);
 const keys = new Keys($("help"));
 const views = new Views($("views"));
 
-const columns = new Columns($("list"), $("columnmenu"));
+const columns = new Columns();
 const list = new List($("list"), {
 	ask: (from, count) => ask({ op: "rows", from, count }),
 	choose: (at) => {
@@ -56,16 +56,16 @@ const drawn = (view, pixels) => () => {
 views.add("list", "List", $("listview"), { show: drawn(columns, 24), hide: () => way.close() });
 views.add("ladder", "Ladder", $("listview"), { show: drawn(ladder, tall), hide: () => way.close() });
 
-const kinds = new Kinds($("kinds"), (classes) => ask({ op: "hide", classes }));
+const kinds = new Kinds((classes) => ask({ op: "hide", classes }));
 
-const moving = new Moving(list, {
+const moving = moves(list, {
 	ask,
 	keys,
 	here: () => views.name === "list" || views.name === "ladder",
 	details: () => (details.shown ? $("body").focus() : list.select(list.chosen || list.upper)),
 });
-columns.marked = (n) => moving.marked(n);
-live.on("place", (m) => moving.placed(m));
+columns.marked = moving.marked;
+live.on("place", moving.placed);
 
 const details = new Details($("details"), {
 	closed: () => {
@@ -208,8 +208,7 @@ live.on("status", (m) => {
 	filter.status(m);
 	list.start = Date.parse(m.start);
 	done = m.done;
-	list.setTotal(m.len);
-	list.setKnown(m.known);
+	list.setTotal(m.len, m.known);
 	kinds.count(m.classes);
 	moving.status(m, another);
 	if (upper && m.looked >= upper) { // what was on the screen is there again

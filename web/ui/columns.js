@@ -1,10 +1,10 @@
 // The columns of the list: what is in them, which there are and how wide. Narrow
 // screens take some away. What a person chooses is kept in the browser.
 
-import { bytes, clock, fill, h, within } from "./dom.js";
+import { $, bytes, clock, fill, h, within } from "./dom.js";
 
-// In their order: name, title, width, which go last where there is no room, and how
-// it is said. The summary has what is left.
+// Name, title, width, which go last where there is no room, and the word for it. The
+// summary has what is left.
 const columns = [
 	["n", "No.", 62, 5, "Number"],
 	["time", "Time", 94, 9],
@@ -17,13 +17,13 @@ const columns = [
 	["took", "Latency", 66, 4],
 	["size", "Size", 62, 3],
 ].map(([id, title, width, keep, words = title]) => ({ id, title, width, keep, words }));
-const gap = 10, sides = 27; // pixels, as in list.css
+const gap = 8, sides = 27; // pixels, as in list.css
 const least = 16, most = 400; // pixels of a column
 const roomy = 260; // pixels that the summary has to have, on a wide list
 
 const times = { clock: "Time of day", start: "Since the start", before: "Since the one above" };
 const hues = { kind: "Kind", conn: "Connection", none: "None" };
-const atFirst = { off: [], widths: {}, time: "clock", hue: "kind" };
+const atFirst = { off: {}, widths: {}, time: "clock", hue: "kind" };
 const signs = { open: "●", close: "○", secure: "▣", note: "◆", compress: "▤" };
 
 // since is a time without a date.
@@ -36,19 +36,12 @@ export class Columns {
 	columns = columns.map((c) => c.id);
 	changed = () => {}; // set by those who draw
 	marked = () => false; // tells of an entry
-	#box; #head; #menu; #wide = 0;
-	#kept = { ...atFirst };
+	#wide = 0;
+	#kept = { ...atFirst, ...JSON.parse(localStorage.getItem("columns")) };
 
-	// box is that of the list, menu what is filled with the choices.
-	constructor(box, menu) {
-		this.#box = box;
-		this.#head = box.querySelector("#columns");
-		this.#menu = menu;
-		try {
-			Object.assign(this.#kept, JSON.parse(localStorage.getItem("columns")));
-		} catch { /* as at first */ }
-		columns.forEach((c, i) => this.#head.append(h(`span.${c.id}`, { role: "columnheader", "aria-colindex": i + 1, ariaLabel: c.words, title: c.words }, c.title, c.width ? this.#grip(c, i > 5) : null)));
-		menu.onbeforetoggle = (e) => e.newState === "open" && this.#fill();
+	constructor() {
+		columns.forEach((c, i) => $("columns").append(h(`span.${c.id}`, { role: "columnheader", "aria-colindex": i + 1, ariaLabel: c.words, title: c.words }, c.title, c.width ? this.#grip(c, i > 5) : null)));
+		$("columnmenu").onbeforetoggle = (e) => e.newState === "open" && this.#fill();
 	}
 
 	#width(c) { return within(this.#kept.widths[c.id] || c.width, least, most); }
@@ -56,12 +49,12 @@ export class Columns {
 	// fit takes away what has no room in so many pixels.
 	fit(wide) {
 		this.#wide = wide;
-		const here = columns.filter((c) => c.width && !this.#kept.off.includes(c.id)).sort((a, b) => b.keep - a.keep);
+		const here = columns.filter((c) => c.width && !this.#kept.off[c.id]).sort((a, b) => b.keep - a.keep);
 		const room = () => here.reduce((left, c) => left - this.#width(c) - gap, wide - sides);
 		while (here.length > 2 && room() < Math.min(roomy, wide * 0.36)) here.pop();
-		columns.forEach((c, i) => { this.#head.children[i].hidden = c.gone = c.width && !here.includes(c); });
-		this.#box.style.setProperty("--columns", columns.filter((c) => !c.gone).map((c) => (c.width ? `${this.#width(c)}px` : "minmax(0, 1fr)")).join(" "));
-		this.#head.querySelector(".time").firstChild.data = { clock: "Time", start: "Start +", before: "Δ time" }[this.#kept.time];
+		columns.forEach((c, i) => { $("columns").children[i].hidden = c.gone = c.width && !here.includes(c); });
+		$("list").style.setProperty("--columns", columns.filter((c) => !c.gone).map((c) => (c.width ? `${this.#width(c)}px` : "minmax(0, 1fr)")).join(" "));
+		$("columns").querySelector(".time").firstChild.data = { clock: "Time", start: "Start +", before: "Δ time" }[this.#kept.time];
 		this.changed();
 	}
 
@@ -73,8 +66,8 @@ export class Columns {
 
 	#widen(c, to) { this.#keep({ widths: { ...this.#kept.widths, [c.id]: Math.round(to) } }); }
 
-	// grip is what changes the width with the pointer; the menu does it by key. It is
-	// on the side of the summary, which gives way.
+	// grip changes the width with the pointer, the menu by key. It is on the side of
+	// the summary, which gives way.
 	#grip(c, left) {
 		const grip = h(left ? "i.grip.left" : "i.grip", {
 			onpointerdown: (e) => {
@@ -94,13 +87,13 @@ export class Columns {
 		const line = (type, name, text, checked, change) => h("label", null, h("input", { type, name, checked, onchange: (e) => change(e.target.checked) }), text);
 		const group = (title, lines) => h("fieldset", null, h("legend", null, title), ...lines);
 		const choice = (title, key, all) => group(title, Object.entries(all).map(([value, text]) => line("radio", key, text, this.#kept[key] === value, () => this.#keep({ [key]: value }))));
-		this.#menu.replaceChildren(
+		$("columnmenu").replaceChildren(
 			group("Columns and their widths", columns.filter((c) => c.width).map((c) => h("div.wide", null,
-				line("checkbox", `col-${c.id}`, c.words, !this.#kept.off.includes(c.id), (on) => this.#keep({ off: this.#kept.off.filter((id) => id !== c.id).concat(on ? [] : c.id) })),
+				line("checkbox", `col-${c.id}`, c.words, !this.#kept.off[c.id], (on) => this.#keep({ off: { ...this.#kept.off, [c.id]: !on } })),
 				h("input", { type: "range", ariaLabel: `Width of ${c.words}`, min: least, max: 240, step: 2, value: this.#width(c), oninput: (e) => this.#widen(c, e.target.value) })))),
 			choice("Time", "time", times),
 			choice("Colour by", "hue", hues),
-			h("button", { type: "button", onclick: () => {
+			h("button", { onclick: () => {
 				this.#keep(atFirst);
 				this.#fill();
 			} }, "As at first"));
@@ -119,14 +112,12 @@ export class Columns {
 			took: row.latency && `${row.latency.toFixed(row.latency < 10 ? 1 : 0)} ms`,
 			size: row.size && bytes(row.size),
 		} : { text: "…" };
+		el.className = "row loading";
 		columns.forEach((c, i) => {
 			el.children[i].hidden = c.gone;
 			fill(el.children[i], says[c.id] || "");
 		});
-		if (!row) {
-			el.className = "row loading";
-			return;
-		}
+		if (!row) return;
 		const coloured = { kind: row.class, conn: row.conn ? `hue${(row.conn - 1) % 7}` : "" }[hue] || "";
 		const alike = row.kind === "secure" || row.kind === "note" ? row.kind : "";
 		el.className = `row ${row.dir || "about"} ${row.level || ""} ${alike} ${row.quiet ? "quiet" : ""} ${coloured} by-${hue}`;

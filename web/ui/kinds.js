@@ -2,27 +2,23 @@
 // the server's, beside the filter, and stands in the address.
 
 import { address } from "./address.js";
-import { fill, h } from "./dom.js";
+import { $, fill, h } from "./dom.js";
 
 export class Kinds {
 	hidden = new Set(address.get("hide").split(",").filter(Boolean));
-	#bar; #hide; #chips = []; // in the order in which the server counts them
+	#hide; #chips = []; // in the order in which the server counts them
 
 	// hide is told of the names.
-	constructor(bar, hide) {
-		this.#bar = bar;
-		this.#hide = hide;
-	}
+	constructor(hide) { this.#hide = hide; }
 
 	// know makes a chip for each kind that the server names.
 	know(kinds) {
 		this.#chips = kinds.map(([kind, title, words]) => h(`button.${kind}`, {
-			type: "button",
 			"data-kind": kind,
 			title: `${words}Click hides and shows, Shift and click shows nothing else`,
 			onclick: (e) => this.#clicked(kind, e.shiftKey),
 		}, h("span", null, title), h("b", null, "0")));
-		this.#bar.replaceChildren(...this.#chips);
+		$("kinds").replaceChildren(...this.#chips);
 		this.#set([...this.hidden]);
 		address.on("hide", (names) => this.#set(names.split(",")));
 	}

@@ -18,7 +18,8 @@ const still = 150; // milliseconds without scrolling: it is over
 const pageOf = (n) => Math.floor((n - 1) / page);
 
 export class List {
-	#box; #spacer; #layer; #head; #ask; #choose; #follows; #view; #tall;
+	#box; #on; #spacer; #layer; #head; #view;
+	#tall = 24; // pixels of a row
 	#rows = new Map(); // by place in the list, from 1
 	#asked = new Set(); // pages on their way
 	#drawn = []; // elements, reused; in their order
@@ -27,8 +28,7 @@ export class List {
 	#set = -1; // scrollTop as it was last
 	#by = false; // a wheel or a finger scrolls: by rows, and not to a place
 	#held = false; // by a finger
-	#timer = 0;
-	#queued = false;
+	#timer = 0; #queued = false;
 	total = 0;
 	known = 0; // entries whose facts are there
 	chosen = 0;
@@ -37,31 +37,28 @@ export class List {
 	settled = true; // the rows on the screen are there
 	head = null; // the place of the playhead, where one is: what follows is dimmed
 
-	// ask(from, count) requests rows; choose(n) is told of a selection,
-	// follows(bool) when scrolling turns following on or off. A view says which
-	// columns a row has, and fills them; a row is tall pixels high.
-	constructor(box, { ask, choose, follows, view, tall = 24 }) {
-		this.#view = view;
-		this.#tall = tall;
+	// ask(from, count) requests rows; choose(n) is told of a selection, follows(bool)
+	// when following goes on or off. A view says which columns a row has, and fills
+	// them.
+	constructor(box, { view, ...on }) {
 		this.#box = box;
+		this.#view = view;
+		this.#on = on;
 		this.#spacer = box.querySelector("#spacer");
 		this.#layer = box.querySelector("#rows");
 		this.#head = box.querySelector("#columns");
-		this.#ask = ask;
-		this.#choose = choose;
-		this.#follows = follows;
-		const on = (name, run) => box.addEventListener(name, run, { passive: true });
-		on("scroll", () => this.#scrolled());
-		on("wheel", (e) => {
+		const hear = (name, run) => box.addEventListener(name, run, { passive: true });
+		hear("scroll", () => this.#scrolled());
+		hear("wheel", (e) => {
 			this.#by = true;
 			// Before the list moves, so that what comes meanwhile does not move it back.
 			if (e.deltaY < 0 && this.follow && this.#top > 0) this.setFollow(false);
 		});
-		for (const name of ["touchstart", "touchmove", "touchend", "touchcancel"]) on(name, () => {
+		for (const name of ["touchstart", "touchmove", "touchend", "touchcancel"]) hear(name, () => {
 			this.#by = true;
 			this.#held = name === "touchstart" || name === "touchmove";
 		});
-		on("pointerdown", (e) => {
+		hear("pointerdown", (e) => {
 			if (e.pointerType !== "mouse" || e.target !== box) return; // on the bar
 			this.#by = false;
 			this.setFollow(false);
@@ -90,17 +87,13 @@ export class List {
 		this.draw();
 	}
 
-	setTotal(n) {
+	// setTotal: rows that were shown without their facts are asked for again.
+	setTotal(n, known = 0) {
 		this.total = n;
+		this.known = known;
 		this.#box.setAttribute("aria-rowcount", n + (this.#head ? 1 : 0));
 		this.#fit();
 		if (!this.#held && (this.follow || this.#scaled && !this.#timer)) this.#stay(); // a row has less of the bar
-		this.draw();
-	}
-
-	// setKnown: rows that were shown without their facts are asked for again.
-	setKnown(n) {
-		this.known = n;
 		this.draw();
 	}
 
@@ -113,7 +106,7 @@ export class List {
 	setFollow(on) {
 		if (on !== this.follow) {
 			this.follow = on;
-			this.#follows(on);
+			this.#on.follows(on);
 		}
 		if (on) this.#stay();
 		this.draw();
@@ -141,7 +134,7 @@ export class List {
 	// where it was not to be seen.
 	select(n, middle = false) {
 		this.reveal(n, middle);
-		if (this.total) this.#choose(this.chosen);
+		if (this.total) this.#on.choose(this.chosen);
 	}
 
 	reveal(n, middle = true) {
@@ -153,7 +146,7 @@ export class List {
 		this.draw();
 	}
 
-	// lift puts a place at the upper edge and chooses nothing.
+	// lift puts a place at the upper edge.
 	lift(n) {
 		if (!this.follow) this.#move(n - 1);
 		this.draw();
@@ -180,7 +173,6 @@ export class List {
 	get #height() { return Math.min(this.total * this.#tall, tallest); }
 	get #scaled() { return this.total * this.#tall > tallest; }
 
-	// fit gives the bar its length.
 	#fit() { this.#spacer.style.height = `${this.#height + this.#bar}px`; }
 
 	#resized() {
@@ -190,8 +182,8 @@ export class List {
 		this.draw();
 	}
 
-	// corners are where a row begins to have less of the bar, and where no longer: in
-	// rows, and in pixels.
+	// corners are where a row begins and ends to have less of the bar: in rows, and in
+	// pixels.
 	get #corners() {
 		const rows = ends / this.#tall, range = this.#height - this.#window;
 		return [[0, rows, this.#last - rows, this.#last], [0, ends, range - ends, range]];
@@ -269,7 +261,7 @@ export class List {
 		if (count) for (const n of [first + count + ahead, first + 1 - ahead, first]) want(within(n, 1, this.total));
 		for (const p of wanted) { // those on the screen first
 			if (this.#asked.size >= atOnce) break;
-			if (!this.#asked.has(p) && this.#ask(p * page + 1, page)) this.#asked.add(p);
+			if (!this.#asked.has(p) && this.#on.ask(p * page + 1, page)) this.#asked.add(p);
 		}
 	}
 
@@ -297,22 +289,18 @@ export class List {
 		this.#view.fill(el, row, { start: this.start, before });
 	}
 
-	setTall(tall) {
-		this.#tall = tall;
-		this.#resized();
-	}
+	setTall(tall) { this.setView(this.#view, tall); }
 
 	// setView draws the rows another way. The chosen one, where it is on the screen,
-	// stays where it is there, or else the first.
+	// stays about where it is there, or else the first.
 	setView(view, tall) {
-		const seen = this.chosen > this.#top && this.chosen <= this.#top + this.screen;
-		const at = seen ? this.chosen : this.upper;
-		const pixels = (at - 1 - this.#top) * this.#tall;
+		const at = within(this.chosen, this.upper, this.#top + this.screen) === this.chosen ? this.chosen : this.upper;
+		const above = (at - 1 - this.#top) / this.#visible;
 		for (const el of this.#drawn.splice(0)) el.remove();
 		this.#view = view;
-		this.setTall(tall);
-		if (!this.follow) this.#move(at - 1 - Math.min(pixels, this.#window - tall) / tall);
-		this.draw();
+		this.#tall = tall;
+		this.#resized();
+		if (!this.follow) this.#move(at - 1 - above * this.#visible);
 	}
 }
 
