@@ -126,11 +126,7 @@ func (s *Server) apiSearch(w http.ResponseWriter, r *http.Request, of *shown) er
 	if q == "" {
 		return &refusal{http.StatusBadRequest, "There is nothing to search for.", "give it with q=TEXT"}
 	}
-	source := "text(" + strconv.QuoteToASCII(q) + ")"
-	if more := r.URL.Query().Get("filter"); more != "" {
-		source = "(" + more + ") and " + source
-	}
-	f, err := compiled(source)
+	f, err := searching(q, r.URL.Query().Get("filter"))
 	if err != nil {
 		return err
 	}
@@ -166,7 +162,7 @@ func (s *Server) window(w http.ResponseWriter, r *http.Request, of *shown, f *fi
 			found = len(es)
 			for _, e := range es {
 				next = e.N + 1
-				if f == nil || e.Matches(f) {
+				if f == nil || e.Shows(f, s.Secrets) {
 					list = append(list, write(e))
 					size += len(list[len(list)-1])
 				}
@@ -289,7 +285,7 @@ func (s *Server) apiFollow(w http.ResponseWriter, r *http.Request, of *shown) er
 			}
 			for _, e := range es {
 				next = e.N + 1
-				if f != nil && !e.Matches(f) {
+				if f != nil && !e.Shows(f, s.Secrets) {
 					continue
 				}
 				if out.enc.Encode(write(e)) != nil {
@@ -322,7 +318,7 @@ func (s *Server) operate(w http.ResponseWriter, r *http.Request, of *shown) erro
 	} else if err != nil && r.ContentLength != 0 {
 		return &refusal{http.StatusBadRequest, "The request is no JSON: " + err.Error(), `send an object: {"n":12,"text":"…"}`}
 	}
-	b, err := json.Marshal(do(&page{server: s, source: of.Source, shown: of, chosen: newChoice()}, q))
+	b, err := json.Marshal(do(&page{server: s, source: of.Source, shown: of, chosen: s.choice()}, q))
 	if err != nil {
 		return err
 	}

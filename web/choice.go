@@ -14,6 +14,7 @@ import (
 // A choice is the list of one page: all entries, or those that a filter
 // chooses, without the classes that are hidden, and what was cleared away. Only their numbers are kept.
 type choice struct {
+	secrets    bool // that entries have count for the filter
 	mu         sync.Mutex
 	filter     *filter.Filter // nil = everything
 	hide       timeline.Classes
@@ -28,6 +29,12 @@ type choice struct {
 }
 
 func newChoice() *choice { return &choice{changed: make(chan struct{})} }
+
+func (s *Server) choice() *choice {
+	c := newChoice()
+	c.secrets = s.Secrets
+	return c
+}
 
 // all reports whether the list is that of all entries. The caller holds mu, also
 // of list.
@@ -172,7 +179,7 @@ func (c *choice) look(src Source, st timeline.Status) found {
 			inTurn(func() {
 				entries, err = src.Entries(looked+1, min(atOnce, total-looked))
 				for _, e := range entries {
-					if e.Matches(f) {
+					if e.Shows(f, c.secrets) {
 						numbers, classes = append(numbers, int32(e.N)), append(classes, e.Class())
 					}
 				}
@@ -260,6 +267,16 @@ func (c *choice) number(at int) int {
 		return int(list[at-1])
 	}
 	return 0
+}
+
+// extent returns how long the list is, and which.
+func (c *choice) extent(src Source) (length, generation int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.all() {
+		return src.Status().Len, c.generation
+	}
+	return len(c.list()), c.generation
 }
 
 // entries returns a part of the list.

@@ -52,7 +52,7 @@
 //
 // GET /api/search is the same for entries that have the text q in them, in any
 // case. GET /api/entry/N is one entry. Secrets are masked unless the viewer shows
-// them. Answers that cannot change have an ETag, which If-None-Match spares.
+// them; filters and searches do not find them then. Answers that cannot change have an ETag, which If-None-Match spares.
 //
 // GET /api/follow are lines, one entry each, from number from on, or of those
 // that come from now on. An entry comes when its facts are there. The answer ends
@@ -108,6 +108,7 @@
 //	place    n, by, seq         where an entry is in the list: n, at, exact; by ±1: the next of its connection
 //	ladder   from, count        beside those rows: lanes of the connections, pairs of requests and answers, phases
 //	follow   n                  the way of the message that entry n is of: stages, lanes
+//	search   text, at, by, most, seq   places of the list whose entries have the text in them, from place at on (by = -1: backwards), up to most: hits, next (go on there; 0 = that was the end), filter, len
 //	head     at, n, t, to, by   where the playhead is: n, at, t, next (seconds), length
 //	overview version, by, down, from, to   connections by a column, traffic of a range of seconds, latencies (ns) and findings; same = as with that version
 //	density                     how much was when: length, width (seconds), cs, sc, warnings, errors, notes

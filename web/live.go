@@ -65,6 +65,7 @@ var operations = map[string]func(*page, request) any{
 	"complete": (*page).complete,
 	"values":   (*page).values,
 	"refine":   (*page).refine,
+	"search":   (*page).search,
 }
 
 // patient are the operations that wait for something else than the processor.
@@ -111,7 +112,7 @@ func (s *Server) live(ctx context.Context, w http.ResponseWriter, r *http.Reques
 		return
 	}
 	defer done()
-	p := &page{server: s, source: of.Source, shown: of, chosen: newChoice()}
+	p := &page{server: s, source: of.Source, shown: of, chosen: s.choice()}
 	if !s.enter(p) {
 		fail(w, r, http.StatusServiceUnavailable, &refusal{0, "Too many pages are open.", "close some"})
 		return

@@ -41,6 +41,7 @@ type Subject struct {
 	Stanza  *stanza.Stanza
 	Facts   *track.Facts
 	Outcome string // passed, edited, dropped, injected
+	Masked  bool   // for somebody who may not see secrets: what looks anywhere does not look there
 }
 
 // A Filter chooses entries. It is not safe for concurrent use.

@@ -3,6 +3,7 @@ package filter
 import (
 	"bytes"
 	"fmt"
+	"html"
 	"regexp"
 	"strconv"
 	"strings"
@@ -149,7 +150,7 @@ var calls = map[string]call{
 			return nil, fmt.Errorf("match(%q): %w", re, err)
 		}
 		return func(s *Subject) bool {
-			return r.Match(s.Frame.Raw) || len(s.Frame.Raw) == 0 && r.MatchString(s.Stanza.Summary)
+			return r.Match(s.shown()) || len(s.Frame.Raw) == 0 && r.MatchString(s.Stanza.Summary)
 		}, nil
 	}},
 	"xpath": {build: xpathMatcher},
@@ -244,8 +245,37 @@ func prefixes(namespaces ...string) func(*Subject) bool {
 // holds looks for text, given in lower case, in an entry: as it stands in the
 // traffic, and as it reads.
 func holds(s *Subject, low []byte) bool {
-	return containsFold(s.Frame.Raw, low) || containsFoldString(s.Stanza.Summary, low) ||
-		bytes.IndexByte(s.Frame.Raw, '&') >= 0 && bytes.ContainsAny(low, "<>&\"'") && containsFoldString(body(s), low)
+	raw := s.Frame.Raw
+	if containsFoldString(s.Stanza.Summary, low) {
+		return true
+	}
+	if hit := reads(raw, low); !hit || !s.Masked {
+		return hit
+	}
+	at := 0 // only a hit is worth to look for secrets
+	for _, hidden := range stanza.Secrets(s.Frame) {
+		if reads(raw[at:hidden.Start], low) {
+			return true
+		}
+		at = hidden.End
+	}
+	return reads(raw[at:], low)
+}
+
+// reads looks for text in XML as it stands there, and behind its entities.
+func reads(raw, low []byte) bool {
+	return containsFold(raw, low) || bytes.ContainsFunc(low, escaped) && bytes.IndexByte(raw, '&') >= 0 && containsFoldString(html.UnescapeString(string(raw)), low)
+}
+
+// escaped tells what may stand in XML as an entity.
+func escaped(r rune) bool { return r < ' ' || r >= utf8.RuneSelf || strings.ContainsRune("<>&\"'", r) }
+
+// shown is a frame without the secrets that s may not tell.
+func (s *Subject) shown() []byte {
+	if !s.Masked || s.Frame.Raw == nil {
+		return s.Frame.Raw
+	}
+	return stanza.Mask(s.Frame.Raw, stanza.Secrets(s.Frame))
 }
 
 // containsFold reports whether low is in b in any case.

@@ -47,7 +47,9 @@ func xpathMatcher(source string) (func(*Subject) bool, error) {
 		if s.Frame.Kind != decode.Element || s.Frame.Part != decode.Whole || s.Frame.Err != nil && s.Frame.Err.Hard() {
 			return false
 		}
-		doc := document(s.Frame)
+		f := s.Frame
+		f.Raw = s.shown()
+		doc := document(f)
 		if doc == nil {
 			return false
 		}

@@ -108,8 +108,12 @@ func (e *Entry) Way() record.Dir {
 }
 
 // Matches reports whether a filter chooses the entry.
-func (e *Entry) Matches(f *filter.Filter) bool {
-	return f.Match(&filter.Subject{N: e.N, Conn: e.Conn, T: e.T, Dir: string(e.Way()), Frame: e.Frame, Stanza: &e.Stanza, Facts: &e.Facts, Outcome: e.Outcome()})
+func (e *Entry) Matches(f *filter.Filter) bool { return e.Shows(f, true) }
+
+// Shows is Matches for somebody who sees the secrets, or may not: then a filter
+// tells nothing of them, either.
+func (e *Entry) Shows(f *filter.Filter, secrets bool) bool {
+	return f.Match(&filter.Subject{N: e.N, Conn: e.Conn, T: e.T, Dir: string(e.Way()), Frame: e.Frame, Stanza: &e.Stanza, Facts: &e.Facts, Outcome: e.Outcome(), Masked: !secrets})
 }
 
 // Quiet reports whether the entry matters only to those who look for it.

@@ -16,6 +16,7 @@ import { comebacks, notice } from "./notice.js";
 import { Notes } from "./notes.js";
 import { Overview } from "./overview.js";
 import { Player } from "./player.js";
+import { Search } from "./search.js";
 import { valueMenu } from "./values.js";
 import { Views } from "./views.js";
 import { Way } from "./way.js";
@@ -290,6 +291,8 @@ for (const [group, names, help, run, when] of [
 	["Player", ["+", "-"], "Faster and slower", (e) => player.faster(e.key === "+" ? 1 : -1), () => player.on],
 	["Player", ["t"], "Jump to a time or an entry", () => $("jump").focus(), () => player.on],
 ]) keys.add({ keys: names, group, help, run, when });
+
+new Search(live, list, keys);
 
 views.show(address.get("view"));
 if (address.get("entry")) live.ups.push(function once() {

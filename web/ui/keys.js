@@ -22,7 +22,7 @@ export class Keys {
 
 	#pressed(e) {
 		if (e.isComposing || e.defaultPrevented || e.target.closest("dialog, [popover]:popover-open")) return;
-		if (e.target.closest("input:not([type=range], [type=checkbox]), textarea, select, [contenteditable]") && e.key !== "Escape") return;
+		if (e.target.closest("input:not([type=range], [type=checkbox]), textarea, select, [contenteditable]") && !/^(Escape|F3)$/.test(e.key) && !(e.ctrlKey || e.metaKey)) return;
 		if (e.target.closest("button, a, summary, [type=checkbox], [role=option]") && (e.key === " " || e.key === "Enter")) return;
 		const key = `${e.ctrlKey || e.metaKey ? "Ctrl+" : ""}${e.altKey ? "Alt+" : ""}${e.shiftKey && e.key.length > 1 ? "Shift+" : ""}${e.key}`;
 		for (const k of this.#all) {
