@@ -110,7 +110,7 @@ live.on("overview", (m) => overview.answer(m));
 live.on("status", () => overview.changed());
 live.ups.push(() => overview.again());
 
-const player = new Player($("player"), {
+const player = new Player({
 	ask,
 	ready: () => list.settled,
 	moved: ({ n, at }, stepped) => {

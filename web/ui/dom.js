@@ -34,7 +34,7 @@ export function fill(el, text) {
 	else el.textContent = text;
 }
 
-const two = (n) => String(n).padStart(2, "0");
+export const two = (n) => String(n).padStart(2, "0");
 
 export function clock(ms) {
 	const d = new Date(ms);

@@ -2,8 +2,8 @@
 // is the last at a time and when the next one is; the page asks again when the
 // clock has come there, so that a million entries play as ten do.
 
+import { $, clock, fill, two } from "./dom.js";
 import { Track } from "./track.js";
-import { clock } from "./list.js";
 
 const longGap = 5; // seconds
 const lead = 0.5; // seconds of the viewer's time in front of what comes behind a gap
@@ -13,7 +13,7 @@ const mostSteps = 20; // of keys that wait for their answer
 const calmBeat = 0.25; // seconds between two pictures for those who asked for less motion
 
 export class Player {
-	#panel; #ask; #moved; #closed; #ready; #since = 0; #track; #input; #where; #play;
+	#do; #since = 0; #track; #input = $("jump");
 	#last = 0; // when the picture before was, in milliseconds
 	#beat = 0;
 	#seq = 0; // of the last seek
@@ -37,23 +37,14 @@ export class Player {
 	// ask(request) sends, moved(head, stepped) is told where the playhead is,
 	// closed() that the list is whole again; ready() tells that the rows of the last
 	// move are on the screen.
-	constructor(panel, { ask, moved, closed, ready }) {
-		this.#ready = ready;
-		this.#panel = panel;
-		this.#ask = ask;
-		this.#moved = moved;
-		this.#closed = closed;
-		const $ = (id) => panel.querySelector(`#${id}`);
-		this.#track = new Track($("track"), (t) => {
+	constructor(handlers) {
+		this.#do = handlers;
+		this.#track = new Track((t) => {
 			this.#settle();
-			this.t = t;
-			this.#seek({ to: "time", t });
+			this.#to(t);
 		}, (t) => this.#clock(t));
-		this.#play = $("play");
-		this.#where = $("where");
-		this.#input = $("jump");
-		this.#play.onclick = () => this.toggle();
-		for (const el of panel.querySelectorAll("[data-by]")) el.onclick = (e) => this.step(Number(el.dataset.by), "stanzas" in el.dataset || e.shiftKey);
+		$("play").onclick = () => this.toggle();
+		for (const el of document.querySelectorAll("[data-by]")) el.onclick = (e) => this.step(Number(el.dataset.by), "stanzas" in el.dataset || e.shiftKey);
 		$("leave").onclick = () => this.close();
 		this.#input.onkeydown = (e) => {
 			if (e.key === "Enter") this.#jump();
@@ -69,11 +60,11 @@ export class Player {
 		$("speed").onchange = () => localStorage.setItem("speed", $("speed").value);
 	}
 
-	get speed() { return Number(this.#panel.querySelector("#speed").value) || 1; }
+	get speed() { return Number($("speed").value) || 1; }
 
 	// faster takes the next speed (1), or the one before (-1).
 	faster(by) {
-		const el = this.#panel.querySelector("#speed");
+		const el = $("speed");
 		el.selectedIndex = Math.max(0, Math.min(el.selectedIndex + by, el.options.length - 1));
 		el.onchange();
 		this.#say(`${el.value} times as fast`);
@@ -83,11 +74,11 @@ export class Player {
 	// else at the beginning, and playing.
 	open(at) {
 		this.on = true;
-		this.#panel.hidden = false;
+		$("player").hidden = false;
 		this.#density();
 		if (at) this.#seek({ at }, true);
 		else if (this.live) this.#edge();
-		else this.#seek({ to: "time", t: this.t = 0 });
+		else this.#to(0);
 		if (!at) this.#run();
 		this.#draw(true);
 	}
@@ -95,13 +86,13 @@ export class Player {
 	close() {
 		this.pause();
 		this.on = false;
-		this.#panel.hidden = true;
-		this.#closed();
+		$("player").hidden = true;
+		this.#do.closed();
 	}
 
 	toggle() {
 		if (this.playing) return this.pause();
-		if (this.t >= this.length && !this.live) this.#seek({ to: "time", t: this.t = 0 });
+		if (this.t >= this.length && !this.live) this.#to(0);
 		this.#run();
 	}
 
@@ -158,8 +149,7 @@ export class Player {
 		const more = total !== this.total;
 		this.total = total;
 		if (!this.on) return;
-		const edge = more && this.playing && this.t >= this.length;
-		if (edge) this.#edge();
+		if (more && this.playing && this.t >= this.length) this.#edge();
 		else if (other || this.next < 0 && more) this.#seek({ n: this.n });
 		clearTimeout(this.#timer);
 		this.#timer = setTimeout(() => this.#density(), Math.max(0, this.#fresh + 1000 - performance.now()));
@@ -169,7 +159,7 @@ export class Player {
 
 	#density() {
 		this.#fresh = performance.now();
-		if (this.on) this.#ask({ op: "density" });
+		if (this.on) this.#do.ask({ op: "density" });
 	}
 
 	density(m) {
@@ -178,11 +168,17 @@ export class Player {
 		this.#draw(true);
 	}
 
+	#to(t) {
+		this.t = t;
+		this.#seek({ to: "time", t });
+	}
+
 	#seek(request, stepped = false) {
 		this.#stepped = stepped;
-		this.#waiting = this.#ask({ op: "head", seq: ++this.#seq, ...request });
+		this.#waiting = this.#do.ask({ op: "head", seq: ++this.#seq, ...request });
 		this.#keepTime = request.to === "time" || !stepped && !request.at && request.n === this.n;
 	}
+
 	head(m) {
 		if (m.seq !== this.#seq) return;
 		this.#waiting = false;
@@ -191,7 +187,7 @@ export class Player {
 		const moved = m.n !== this.n || stepped;
 		Object.assign(this, { n: m.n, next: m.next, length: m.length });
 		if (!this.#keepTime) this.t = m.t;
-		this.#moved(m, stepped);
+		this.#do.moved(m, stepped);
 		if (stepped) this.#say(m.none ? "there is no other" : m.n ? `entry ${m.n}` : "in front of the first entry");
 		this.#draw(moved);
 		const step = this.#steps.shift();
@@ -206,13 +202,13 @@ export class Player {
 		const pace = this.speed;
 		this.t = Math.min(this.t + dt * pace, Math.max(this.length, this.t));
 		const gap = this.next - this.t;
-		if (gap > Math.max(longGap, lead * pace) && !this.#waiting && this.#panel.querySelector("#gaps").checked) {
+		if (gap > Math.max(longGap, lead * pace) && !this.#waiting && $("gaps").checked) {
 			this.t = this.next - lead * pace;
 			this.#say(`${span(gap - lead * pace)} without entries skipped`);
 		}
 		// Where very much happens the list goes on when there is something to see.
-		const seen = this.#ready() || now - this.#since > patience;
-		if (this.next >= 0 && this.t >= this.next && !this.#waiting && seen) this.#seek({ to: "time", t: this.t });
+		const seen = this.#do.ready() || now - this.#since > patience;
+		if (this.next >= 0 && this.t >= this.next && !this.#waiting && seen) this.#to(this.t);
 		if (this.next < 0 && !this.#waiting && !this.live) {
 			this.t = Math.max(this.t, this.length);
 			this.#settle();
@@ -231,33 +227,28 @@ export class Player {
 		const stamp = this.#clock(this.t);
 		this.#track.move(this.t, this.length, `${stamp}, entry ${this.n} of ${this.total}`);
 		if (document.activeElement !== this.#input && this.#input.value !== stamp) this.#input.value = stamp;
-		const text = `${span(this.t)} of ${span(this.length)} · ${this.n.toLocaleString("en")} of ${this.total.toLocaleString("en")}`;
-		if (this.#where.textContent !== text) this.#where.textContent = text;
+		fill($("where"), `${span(this.t)} of ${span(this.length)} · ${this.n.toLocaleString("en")} of ${this.total.toLocaleString("en")}`);
 	}
 
 	#label() {
-		this.#play.setAttribute("aria-label", this.playing ? "Pause" : "Play");
-		this.#play.classList.toggle("on", this.playing);
+		$("play").ariaLabel = this.playing ? "Pause" : "Play";
+		$("play").classList.toggle("on", this.playing);
 	}
 
-	#say(text) {
-		this.#panel.querySelector("#said").textContent = text;
-	}
+	#say(text) { $("said").textContent = text; }
 
 	#jump() {
 		const to = readPlace(this.#input.value, this.start, this.length);
 		if (!to) return this.#complain("write a time of day (12:03:04.5), a time since the start (+90, +1:30), or an entry (#120)");
 		this.#settle();
-		if (to.t !== undefined) this.t = to.t;
+		this.t = to.t ?? this.t;
 		this.#seek(to.n ? { n: to.n } : { to: "time", t: to.t }, true);
 		this.#input.blur();
 	}
 
 	#complain(text) {
-		this.#input.setAttribute("aria-invalid", !!text);
-		const el = this.#panel.querySelector("#wrong");
-		el.hidden = !text;
-		el.textContent = text;
+		this.#input.ariaInvalid = !!text;
+		Object.assign($("wrong"), { hidden: !text, textContent: text });
 	}
 }
 
@@ -272,8 +263,7 @@ export function readPlace(text, start, length) {
 	const seconds = Number(m[1] || 0) * 3600 + Number(m[2] || 0) * 60 + Number(m[3]);
 	if (text.startsWith("+") || m[1] === undefined) return { t: Math.min(seconds, length) };
 	const day = new Date(start);
-	day.setHours(0, 0, 0, 0);
-	let t = (day.getTime() - start) / 1000 + seconds;
+	let t = (day.setHours(0, 0, 0, 0) - start) / 1000 + seconds;
 	if (t < -0.001 && t + 86400 <= length) t += 86400; // the recording goes on past midnight
 	return { t: Math.max(0, Math.min(t, length)) };
 }
@@ -281,7 +271,6 @@ export function readPlace(text, start, length) {
 // span puts a duration into words.
 export function span(s) {
 	if (s < 60) return `${s.toFixed(s < 10 ? 2 : 1)} s`;
-	const two = (n) => String(n).padStart(2, "0");
-	const h = Math.floor(s / 3600), m = Math.floor(s / 60) % 60;
-	return h ? `${h}:${two(m)}:${two(Math.floor(s % 60))} h` : `${m}:${two(Math.floor(s % 60))} min`;
+	const h = Math.floor(s / 3600), m = Math.floor(s / 60) % 60, rest = two(Math.floor(s % 60));
+	return h ? `${h}:${two(m)}:${rest} h` : `${m}:${rest} min`;
 }

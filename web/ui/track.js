@@ -2,26 +2,23 @@
 // wrong and where notes are. What the client sent stands above the line, what
 // the server sent below. Colours are the style sheet's.
 
+import { $, many, two } from "./dom.js";
+
 const svgNS = "http://www.w3.org/2000/svg";
 const column = 3; // pixels, one of them between two
 const top = 15, tall = 38, foot = 9; // pixels: times, bars, marks
 const longGap = 5; // seconds
 
 export class Track {
-	#box; #svg; #input; #tip; #rest; #stamp; #density = null; #length = 0; #columns = [];
+	#box = $("track"); #svg = this.#box.querySelector("svg"); #input = $("scrub"); #stamp; #density = null; #length = 0; #columns = [];
 
 	// seek(t) is told where the person wants to be; stamp(t) puts a time into words.
-	constructor(box, seek, stamp) {
-		this.#box = box;
+	constructor(seek, stamp) {
 		this.#stamp = stamp;
-		this.#svg = box.querySelector("svg");
-		this.#input = box.querySelector("input");
-		this.#tip = box.querySelector("#tip");
-		this.#rest = box.querySelector("#rest");
 		this.#input.oninput = () => seek(Number(this.#input.value));
-		box.addEventListener("pointermove", (e) => this.#point(e));
-		box.addEventListener("pointerleave", () => { this.#tip.hidden = true; });
-		new ResizeObserver(() => this.#draw()).observe(box);
+		this.#box.onpointermove = (e) => this.#point(e);
+		this.#box.onpointerleave = () => { $("tip").hidden = true; };
+		new ResizeObserver(() => this.#draw()).observe(this.#box);
 	}
 
 	show(density) {
@@ -34,8 +31,8 @@ export class Track {
 		this.#length = length;
 		if (this.#input.max !== String(length)) this.#input.max = length;
 		this.#input.value = t;
-		this.#input.setAttribute("aria-valuetext", text);
-		this.#rest.style.left = `${length ? Math.min(100, (100 * t) / length) : 0}%`;
+		this.#input.ariaValueText = text;
+		$("rest").style.left = `${length ? Math.min(100, (100 * t) / length) : 0}%`;
 	}
 
 	// draw makes the picture anew: when there is more, or the page has another width.
@@ -104,15 +101,10 @@ export class Track {
 		const c = this.#columns[Math.min(Math.floor(part * this.#columns.length), this.#columns.length - 1)];
 		if (!c) return;
 		const words = [this.#stamp(part * this.#length)];
-		const say = (n, one, more) => n && words.push(`${n.toLocaleString("en")} ${n === 1 ? one : more}`);
-		say(c.cs + c.sc, "entry", "entries");
-		say(c.errors, "error", "errors");
-		say(c.warnings, "warning", "warnings");
-		say(c.notes, "note", "notes");
-		this.#tip.textContent = words.join(" · ");
-		this.#tip.hidden = false;
-		const wide = this.#tip.offsetWidth;
-		this.#tip.style.left = `${Math.max(0, Math.min(part * box.width - wide / 2, box.width - wide))}px`;
+		for (const [n, one, more] of [[c.cs + c.sc, "entry", "entries"], [c.errors, "error", "errors"], [c.warnings, "warning", "warnings"], [c.notes, "note", "notes"]]) if (n) words.push(many(n, one, more));
+		const tip = Object.assign($("tip"), { textContent: words.join(" · "), hidden: false });
+		const wide = tip.offsetWidth;
+		tip.style.left = `${Math.max(0, Math.min(part * box.width - wide / 2, box.width - wide))}px`;
 	}
 }
 
@@ -128,7 +120,6 @@ function path(cls, d) {
 function short(s, every) {
 	if (every < 0.01) return `+${Math.round(s * 1000)} ms`;
 	if (every < 1) return `+${s.toFixed(every < 0.1 ? 2 : 1)} s`;
-	const two = (n) => String(Math.floor(n)).padStart(2, "0");
 	if (s < 60 && every < 60) return `+${Math.round(s)} s`;
-	return s < 3600 ? `+${Math.floor(s / 60)}:${two(s % 60)}` : `+${Math.floor(s / 3600)}:${two((s / 60) % 60)}:${two(s % 60)}`;
+	return s < 3600 ? `+${Math.floor(s / 60)}:${two(Math.floor(s % 60))}` : `+${Math.floor(s / 3600)}:${two(Math.floor((s / 60) % 60))}:${two(Math.floor(s % 60))}`;
 }
