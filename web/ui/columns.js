@@ -9,7 +9,7 @@ const columns = [
 	["n", "No.", 62, 5, "Number"],
 	["time", "Time", 94, 9],
 	["conn", "Conn", 40, 7, "Connection"],
-	["dir", "", 16, 10, "Direction"],
+	["dir", "⇄", 16, 10, "Direction"],
 	["kind", "Kind", 76, 6],
 	["text", "Summary"],
 	["xep", "XEP", 72, 1],

@@ -225,11 +225,12 @@ function facts({ row, fields, payloads, findings, links, meanings, error }, go, 
 	}
 	const add = (list, name, value) => {
 		const pair = node("div");
-		const dd = node("dd", "", value);
-		dd.dir = "auto";
+		const dd = node("dd");
+		const text = dd.appendChild(node("span", "", value)); // it may become a button, which a dd may not
+		text.dir = "auto";
 		pair.append(node("dt", "", name), dd);
 		list.append(pair);
-		return dd;
+		return text;
 	};
 	const pairs = node("dl", "pairs");
 	for (const [name, value] of fields) {

@@ -85,7 +85,7 @@ export class Lanes {
 			const pinned = l.conns.some((c) => this.#pinned.has(c));
 			name.type = "button";
 			name.setAttribute("aria-pressed", pinned);
-			name.setAttribute("aria-label", `Keep the lane of ${l.name}`);
+			name.setAttribute("aria-label", `Keep the lane of ${short(l.name)}`);
 			name.onclick = () => this.#toggle(() => l.conns.forEach((c) => (pinned ? this.#pinned.delete(c) : this.#pinned.add(c))));
 			const hide = node("button", "hide", "✕");
 			hide.type = "button";

@@ -77,9 +77,8 @@ function changed({ how, by, why, lines, cut }) {
 function fold({ what, rows, head, text, ref }) {
 	const el = node("details", "fold");
 	el.open = !text || text.length < 2000;
-	const summary = node("summary", "", `${what}  `);
-	if (ref) summary.append(reference(ref));
-	el.append(summary);
+	el.append(node("summary", "", what));
+	if (ref) el.appendChild(node("p", "hint")).append(reference(ref));
 	if (rows?.length) {
 		const table = node("table");
 		if (head) {
