@@ -305,6 +305,8 @@ func (c *conn) carryOut(ctx context.Context, effects []session.Effect, own int, 
 		case session.Compress:
 			c.legs[e.Leg].compressLocked(e.Unread)
 			compressed = true
+		case session.Wait:
+			c.do(ctx, e) // the leg is kept: more may be sent to it, before what others decided since
 		default:
 			settle()
 			c.do(ctx, e)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"testing"
+	"time"
 
 	"github.com/xmpplens/xmpplens/proxy/session"
 	"github.com/xmpplens/xmpplens/record"
@@ -38,7 +39,10 @@ func TestLegOrder(t *testing.T) {
 		c.mu.Lock()
 		return c.prepare([]session.Effect{{Do: session.Send, Leg: session.Client, Bytes: []byte(text)}}, own)
 	}
-	first := say("first ", int(session.Client))
+	c.mu.Lock()
+	first := c.prepare([]session.Effect{
+		{Do: session.Send, Leg: session.Client, Bytes: []byte("fi")}, {Do: session.Wait, Timer: 1, For: time.Hour}, {Do: session.Send, Leg: session.Client, Bytes: []byte("rst ")},
+	}, int(session.Client))
 	second := say("second ", noLeg)
 	third := say("third ", noLeg)
 	first(t.Context())
