@@ -287,5 +287,5 @@ func TestDropsARecording(t *testing.T) {
 	// The first one is where it was; saving says what it does.
 	do(t, ctx, chromedp.Navigate(strings.Split(url, "?")[0]), until(rowTexts+`.includes("the first one")`),
 		run(`document.querySelector("#list").focus()`), chromedp.KeyEvent("s"), until(`document.querySelector("#saving").open`),
-		run(`document.querySelector("#saveform [type=submit]").click()`), until(`document.querySelector("#notice").textContent.includes("-redacted.jsonl")`))
+		run(`document.querySelector("#savego").click()`), until(`document.querySelector("#notice").textContent.includes("-redacted.jsonl")`))
 }

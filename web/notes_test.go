@@ -87,7 +87,7 @@ func TestNotesInTheBrowser(t *testing.T) {
 	do(t, ctx, chromedp.Navigate(url), until(rowTexts+`.includes("goes wrong")`), until(`!document.querySelector("#note").hidden`),
 		run(`[...document.querySelectorAll(".row")].find(e => e.textContent.includes("goes wrong")).click()`), until(`document.querySelector("#heading").textContent.startsWith("#2 ")`),
 		press("n", false), until(`document.querySelector("#noting").open && document.querySelector("#noteon").textContent.includes("#2 ")`),
-		chromedp.KeyEvent("refuse this"), chromedp.KeyEvent(kb.Enter), until(`!document.querySelector("#notewrong").hidden && document.querySelector("#noting").open`))
+		chromedp.KeyEvent("refuse this"), chromedp.KeyEvent(kb.Enter), until(`document.querySelector("#notewrong").textContent.includes("refused") && document.querySelector("#noting").open`))
 	if dir := os.Getenv("SCREENS"); dir != "" {
 		os.WriteFile(filepath.Join(dir, "note-light.png"), get(t, ctx, chromedp.CaptureScreenshot()), 0o644)
 	}

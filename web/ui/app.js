@@ -128,10 +128,7 @@ const player = new Player({
 live.on("head", (m) => player.head(m));
 live.on("density", (m) => player.density(m));
 
-const notes = new Notes($("noting"), $("note"), {
-	ask,
-	chosen: () => ({ n: details.shown, at: list.chosen, heading: $("heading").textContent, summary: document.querySelector("#body .summary")?.textContent }),
-});
+const notes = new Notes(ask, () => ({ n: details.shown, heading: $("heading").textContent, summary: document.querySelector("#body .summary")?.textContent }));
 live.on("noted", (m) => {
 	notes.done(m);
 	list.stale(details.shown);
