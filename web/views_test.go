@@ -21,7 +21,7 @@ func everyView() []state {
 		{"list", []action{run(`document.querySelector("#list").focus()`)}},
 		{"columns", []action{run(`document.querySelector("#columnmenu").showPopover()`)}},
 		{"menu", []action{run(`document.querySelector("#columnmenu").hidePopover(); document.querySelector("#menu").showPopover()`)}},
-		{"details", []action{run(`document.querySelector("#menu").hidePopover()`), click("#rows .row.SC"), until(`!document.querySelector("#details").hidden`), click("#way-pretty"), until(`document.querySelector("#way pre")`)}},
+		{"details", []action{run(`document.querySelector("#menu").hidePopover()`), run(`location.hash = "entry=216"`), until(`!document.querySelector("#details").hidden`), click("#way-pretty"), until(`document.querySelector("#way pre")`)}},
 		{"raw", []action{click("#way-raw"), until(`document.querySelector("#way").textContent`)}},
 		{"tree", []action{click("#way-tree"), until(`document.querySelector("#way [role=treeitem]")`)}},
 		{"hex", []action{click("#way-hex"), until(`document.querySelector("#way").textContent.includes("000")`)}},

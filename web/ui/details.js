@@ -244,7 +244,7 @@ function facts({ row, fields, payloads, findings, links, meanings, error }, go, 
 		if (!m) continue;
 		dd.append(node("small", "", ` ${m.text.split(",")[0]}`));
 		dd.title = p.NS;
-		if (m.ref) dd.previousSibling.replaceChildren(reference(m.ref));
+		if (m.ref) dd.parentNode.previousSibling.replaceChildren(reference(m.ref));
 	}
 	out.push(pairs);
 	const lines = node("dl", "links");
