@@ -76,14 +76,15 @@ func TestColumns(t *testing.T) {
 	do(t, ctx, chromedp.Navigate(pages(t, r)), until(`document.querySelectorAll(".row:not(.loading)").length > 5`), chromedp.KeyEvent(kb.Home), until(`document.querySelector(".row .n").textContent === "1"`),
 		chromedp.KeyEvent(kb.Escape), run(`document.querySelector("[popovertarget=columnmenu]").click()`), until(`document.querySelector("#columnmenu input[name=time]:checked").parentNode.textContent === "Time of day"`),
 		input("[name=time]:not(:checked)", `el.click()`), until(time+`.match(/^\+\d+\.\d{3}$/)`), input("label:has([name=time]:checked) + label input", `el.click()`), until(time+` === ""`),
-		until(`document.querySelectorAll(".row")[2].querySelector(".time").textContent.match(/^\+\d+\.\d{3}$/) && document.querySelector("#columns .time").textContent === "Δ time"`),
+		until(`document.querySelectorAll(".row")[2].querySelector(".time").textContent.match(/^\+\d+\.\d{3}$/) && document.querySelector("#columns .time").textContent === "Since previous"`),
 		input("[name=col-size]", `el.click()`), until(size+` === "none"`), input("[name=hue]:not(:checked)", `el.click()`), until(`document.querySelector(".row.by-conn.hue0")`),
 		input("[aria-label='Width of Time']", `el.value = 120; el.dispatchEvent(new Event("input"))`), until(`document.querySelector("#columns .time").offsetWidth === 120 && document.querySelector(".row .time").offsetWidth === 120`),
 		// It is kept; a narrow screen takes away, and gives back.
 		run(`location.reload()`), until(`document.querySelectorAll(".row:not(.loading)").length > 5 && document.querySelector(".row.by-conn")`), until(size+` === "none" && document.querySelector(".row .time").offsetWidth === 120`),
 		chromedp.EmulateViewport(420, 700), until(`getComputedStyle(document.querySelector(".row .took")).display === "none" && getComputedStyle(document.querySelector(".row .dir")).display !== "none"`),
 		chromedp.EmulateViewport(1280, 700), until(`getComputedStyle(document.querySelector(".row .took")).display !== "none"`),
-		run(`document.querySelector("[popovertarget=columnmenu]").click()`), until(`document.querySelector("#columnmenu button")`), input("button", `el.click()`), until(size+` !== "none" && document.querySelector(".row.by-kind") && document.querySelector(".row .time").offsetWidth === 94`))
+		run(`document.querySelector("[popovertarget=columnmenu]").click()`), until(`document.querySelector("#columnmenu input")`), input("[name=col-size]", `el.click()`), input("[name=hue]", `el.click()`),
+		until(size+` !== "none" && document.querySelector(".row.by-kind")`))
 	// With the pointer; the summary gives way.
 	grip := get(t, ctx, chromedp.Evaluate[[]float64](`(() => { document.querySelector("#columnmenu").hidePopover(); const r = document.querySelector("#columns .kind .grip").getBoundingClientRect(); return [r.x + 4, r.y + 8]; })()`))
 	do(t, ctx, mouse("mousePressed", grip[0], grip[1]), mouse("mouseMoved", grip[0]+20, grip[1]), mouse("mouseMoved", grip[0]+40, grip[1]), mouse("mouseReleased", grip[0]+40, grip[1]), until(`document.querySelector("#columns .kind").offsetWidth === 116`))

@@ -1,15 +1,15 @@
 // The page: it makes the parts and tells them of each other.
 
 import { address } from "./address.js";
-import { Columns } from "./columns.js";
+import { columnView } from "./columns.js";
 import { Details } from "./details.js";
 import { $, many } from "./dom.js";
 import { Files } from "./files.js";
 import { FilterBar } from "./filterbar.js";
 import { Keys } from "./keys.js";
-import { Kinds } from "./kinds.js";
+import { kindBar } from "./kinds.js";
 import { Ladder, tall } from "./ladder.js";
-import { List } from "./list.js";
+import { longList } from "./list.js";
 import { Live } from "./live.js";
 import { moves } from "./moving.js";
 import { comebacks, notice } from "./notice.js";
@@ -33,8 +33,8 @@ const ask = (request) => live.ask(request);
 const keys = new Keys($("help"));
 const views = new Views($("views"));
 
-const columns = new Columns();
-const list = new List($("list"), {
+const columns = columnView();
+const list = longList($("list"), {
 	ask: (from, count) => ask({ op: "rows", from, count }),
 	choose: (at) => {
 		ask({ op: "entry", at });
@@ -57,7 +57,7 @@ const drawn = (view, pixels) => () => {
 views.add("list", "List", $("listview"), { show: drawn(columns, 24), hide: () => way.close() });
 views.add("ladder", "Ladder", $("listview"), { show: drawn(ladder, tall), hide: () => way.close() });
 
-const kinds = new Kinds((classes) => ask({ op: "hide", classes }));
+const kinds = kindBar((classes) => ask({ op: "hide", classes }));
 
 const moving = moves(list, {
 	ask,

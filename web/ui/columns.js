@@ -19,11 +19,9 @@ const columns = [
 ].map(([id, title, width, keep, words = title]) => ({ id, title, width, keep, words }));
 const gap = 8, sides = 27; // pixels, as in list.css
 const least = 16, most = 400; // pixels of a column
-const roomy = 260; // pixels that the summary has to have, on a wide list
 
-const times = { clock: "Time of day", start: "Since the start", before: "Since the one above" };
+const times = { clock: "Time of day", start: "Since start", before: "Since previous" };
 const hues = { kind: "Kind", conn: "Connection", none: "None" };
-const atFirst = { off: {}, widths: {}, time: "clock", hue: "kind" };
 const signs = { open: "●", close: "○", secure: "▣", note: "◆", compress: "▤" };
 
 // since is a time without a date.
@@ -32,79 +30,64 @@ function since(s) {
 	return `+${days ? `${days} d ` : ""}${new Date(s * 1000).toISOString().slice(11, 23).replace(/^[0:]{1,7}/, "")}`;
 }
 
-export class Columns {
-	columns = columns.map((c) => c.id);
-	changed = () => {}; // set by those who draw
-	marked = () => false; // tells of an entry
-	#wide = 0;
-	#kept = { ...atFirst, ...JSON.parse(localStorage.getItem("columns")) };
+export function columnView() {
+	const kept = { off: {}, widths: {}, time: "clock", hue: "kind", ...JSON.parse(localStorage.getItem("columns")) };
+	let wide = 0;
 
-	constructor() {
-		columns.forEach((c, i) => $("columns").append(h(`span.${c.id}`, { role: "columnheader", "aria-colindex": i + 1, ariaLabel: c.words, title: c.words }, c.title, c.width ? this.#grip(c, i > 5) : null)));
-		$("columnmenu").onbeforetoggle = (e) => e.newState === "open" && this.#fill();
-	}
-
-	#width(c) { return within(this.#kept.widths[c.id] || c.width, least, most); }
+	const width = (c) => within(kept.widths[c.id] || c.width, least, most);
 
 	// fit takes away what has no room in so many pixels.
-	fit(wide) {
-		this.#wide = wide;
-		const here = columns.filter((c) => c.width && !this.#kept.off[c.id]).sort((a, b) => b.keep - a.keep);
-		const room = () => here.reduce((left, c) => left - this.#width(c) - gap, wide - sides);
-		while (here.length > 2 && room() < Math.min(roomy, wide * 0.36)) here.pop();
+	function fit(pixels) {
+		wide = pixels;
+		const here = columns.filter((c) => c.width && !kept.off[c.id]).sort((a, b) => b.keep - a.keep);
+		const room = () => here.reduce((left, c) => left - width(c) - gap, wide - sides);
+		while (here.length > 2 && room() < Math.min(260, 50 + 0.3 * wide)) here.pop();
 		columns.forEach((c, i) => { $("columns").children[i].hidden = c.gone = c.width && !here.includes(c); });
-		$("list").style.setProperty("--columns", columns.filter((c) => !c.gone).map((c) => (c.width ? `${this.#width(c)}px` : "minmax(0, 1fr)")).join(" "));
-		$("columns").querySelector(".time").firstChild.data = { clock: "Time", start: "Start +", before: "Δ time" }[this.#kept.time];
-		this.changed();
+		$("list").style.setProperty("--columns", columns.filter((c) => !c.gone).map((c) => (c.width ? `${width(c)}px` : "minmax(0, 1fr)")).join(" "));
+		$("columns").querySelector(".time").firstChild.data = times[kept.time];
+		view.changed();
 	}
 
-	#keep(change) {
-		Object.assign(this.#kept, change);
-		localStorage.setItem("columns", JSON.stringify(this.#kept));
-		this.fit(this.#wide);
+	function keep(change) {
+		localStorage.setItem("columns", JSON.stringify(Object.assign(kept, change)));
+		fit(wide);
 	}
 
-	#widen(c, to) { this.#keep({ widths: { ...this.#kept.widths, [c.id]: Math.round(to) } }); }
+	const widen = (c, to) => keep({ widths: { ...kept.widths, [c.id]: Math.round(to) } });
 
 	// grip changes the width with the pointer, the menu by key. It is on the side of
 	// the summary, which gives way.
-	#grip(c, left) {
-		const grip = h(left ? "i.grip.left" : "i.grip", {
+	function grip(c, left) {
+		const el = h(left ? "i.grip.left" : "i.grip", {
 			onpointerdown: (e) => {
 				e.preventDefault();
-				grip.setPointerCapture(e.pointerId);
+				el.setPointerCapture(e.pointerId);
 			},
 			onpointermove: (e) => {
-				const by = e.clientX - grip.getBoundingClientRect().x - 4;
-				if (grip.hasPointerCapture(e.pointerId)) this.#widen(c, this.#width(c) + (left ? -by : by));
+				const by = e.clientX - el.getBoundingClientRect().x - 4;
+				if (el.hasPointerCapture(e.pointerId)) widen(c, width(c) + (left ? -by : by));
 			},
 		});
-		return grip;
+		return el;
 	}
 
-	// fill makes the menu.
-	#fill() {
+	function menu() {
 		const line = (type, name, text, checked, change) => h("label", null, h("input", { type, name, checked, onchange: (e) => change(e.target.checked) }), text);
 		const group = (title, lines) => h("fieldset", null, h("legend", null, title), ...lines);
-		const choice = (title, key, all) => group(title, Object.entries(all).map(([value, text]) => line("radio", key, text, this.#kept[key] === value, () => this.#keep({ [key]: value }))));
+		const choice = (title, key, all) => group(title, Object.entries(all).map(([value, text]) => line("radio", key, text, kept[key] === value, () => keep({ [key]: value }))));
 		$("columnmenu").replaceChildren(
 			group("Columns and their widths", columns.filter((c) => c.width).map((c) => h("div.wide", null,
-				line("checkbox", `col-${c.id}`, c.words, !this.#kept.off[c.id], (on) => this.#keep({ off: { ...this.#kept.off, [c.id]: !on } })),
-				h("input", { type: "range", ariaLabel: `Width of ${c.words}`, min: least, max: 240, step: 2, value: this.#width(c), oninput: (e) => this.#widen(c, e.target.value) })))),
+				line("checkbox", `col-${c.id}`, c.words, !kept.off[c.id], (on) => keep({ off: { ...kept.off, [c.id]: !on } })),
+				h("input", { type: "range", ariaLabel: `Width of ${c.words}`, min: least, max: 240, step: 2, value: width(c), oninput: (e) => widen(c, e.target.value) })))),
 			choice("Time", "time", times),
-			choice("Colour by", "hue", hues),
-			h("button", { onclick: () => {
-				this.#keep(atFirst);
-				this.#fill();
-			} }, "As at first"));
+			choice("Colour by", "hue", hues));
 	}
 
-	// fill shows an entry in the cells of a row.
-	fill(el, row, { start, before }) {
-		const { hue, time } = this.#kept;
+	// show puts an entry into the cells of a row.
+	function show(el, row, { start, before }) {
 		const says = row ? {
 			n: row.n,
-			time: time === "clock" ? clock(start + row.t * 1000) : time === "start" ? since(row.t) : before && since(Math.max(0, row.t - before.t)),
+			time: kept.time === "clock" ? clock(start + row.t * 1000) : kept.time === "start" ? since(row.t) : before && since(Math.max(0, row.t - before.t)),
 			conn: row.conn && `#${row.conn}`,
 			dir: { CS: "→", SC: "←" }[row.dir] || signs[row.kind] || "·",
 			kind: row.kind,
@@ -118,20 +101,27 @@ export class Columns {
 			fill(el.children[i], says[c.id] || "");
 		});
 		if (!row) return;
-		const coloured = { kind: row.class, conn: row.conn ? `hue${(row.conn - 1) % 7}` : "" }[hue] || "";
+		const hue = { kind: row.class, conn: row.conn && `hue${(row.conn - 1) % 7}` }[kept.hue] || "";
 		const alike = row.kind === "secure" || row.kind === "note" ? row.kind : "";
-		el.className = `row ${row.dir || "about"} ${row.level || ""} ${alike} ${row.quiet ? "quiet" : ""} ${coloured} by-${hue}`;
+		el.className = `row ${row.dir || "about"} ${row.level || ""} ${alike} ${row.quiet ? "quiet" : ""} ${hue} by-${kept.hue}`;
 		const [, , , dir, , text, , codes] = el.children;
 		dir.title = { CS: "client to server", SC: "server to client" }[row.dir] || row.kind;
 		const words = row.codes?.join(" ");
 		const code = words && h("span.code", { title: words }, `${{ error: "✖", warning: "▲" }[row.level] || "•"} ${words}`);
 		if (code && !codes.hidden) codes.replaceChildren(code);
 		text.replaceChildren(...[
-			this.marked(row.n) && h("span.mark", { title: "marked (m)" }, "★"),
+			view.marked(row.n) && h("span.mark", { title: "marked (m)" }, "★"),
 			row.noted && h("span.noted", { title: "has a note" }, "◆"),
 			row.outcome && h("span.tag", null, row.outcome),
 			codes.hidden && code,
 			row.summary,
 		].filter(Boolean));
 	}
+
+	columns.forEach((c, i) => $("columns").append(h(`span.${c.id}`, { role: "columnheader", "aria-colindex": i + 1, ariaLabel: c.words, title: c.words }, c.title, c.width ? grip(c, i > 5) : null)));
+	$("columnmenu").onbeforetoggle = (e) => e.newState === "open" && menu();
+
+	// changed and marked are set by those who draw, and who know of an entry.
+	const view = { columns: columns.map((c) => c.id), changed() {}, marked() {}, fit, fill: show };
+	return view;
 }

@@ -2,7 +2,7 @@
 
 import { contents, heading } from "./details.js";
 import { node } from "./dom.js";
-import { List } from "./list.js";
+import { longList } from "./list.js";
 
 const $ = (id) => document.getElementById(id);
 const names = { "-": "minus", "+": "plus", "~": "tilde", "=": "same" };
@@ -44,7 +44,7 @@ const pairs = {
 	},
 };
 
-const list = new List($("list"), {
+const list = longList($("list"), {
 	ask(from, count) {
 		const mine = generation;
 		ask(`diff/rows?from=${from}&count=${count}${only ? "" : "&all=1"}`).then((m) => {

@@ -4,45 +4,41 @@
 import { address } from "./address.js";
 import { $, fill, h } from "./dom.js";
 
-export class Kinds {
-	hidden = new Set(address.get("hide").split(",").filter(Boolean));
-	#hide; #chips = []; // in the order in which the server counts them
+// hide is told of the names.
+export function kindBar(hide) {
+	let chips = []; // in the order in which the server counts them
 
-	// hide is told of the names.
-	constructor(hide) { this.#hide = hide; }
-
-	// know makes a chip for each kind that the server names.
-	know(kinds) {
-		this.#chips = kinds.map(([kind, title, words]) => h(`button.${kind}`, {
-			"data-kind": kind,
-			title: `${words}Click hides and shows, Shift and click shows nothing else`,
-			onclick: (e) => this.#clicked(kind, e.shiftKey),
-		}, h("span", null, title), h("b", null, "0")));
-		$("kinds").replaceChildren(...this.#chips);
-		this.#set([...this.hidden]);
-		address.on("hide", (names) => this.#set(names.split(",")));
-	}
-
-	#clicked(kind, only) {
-		const others = this.#chips.map((c) => c.dataset.kind).filter((k) => k !== kind);
-		const hidden = [...this.hidden];
-		if (only) this.#set(hidden.join() === others.join() ? [] : others);
-		else this.#set(this.hidden.has(kind) ? hidden.filter((k) => k !== kind) : [...hidden, kind]);
-	}
-
-	#set(names) {
-		const before = [...this.hidden].join();
-		names = this.#chips.map((c) => c.dataset.kind).filter((k) => names.includes(k));
-		this.hidden = new Set(names);
-		for (const c of this.#chips) c.ariaPressed = !this.hidden.has(c.dataset.kind);
+	function set(names) {
+		const before = [...bar.hidden].join();
+		names = chips.map((c) => c.dataset.kind).filter((k) => names.includes(k));
+		bar.hidden = new Set(names);
+		for (const c of chips) c.ariaPressed = !names.includes(c.dataset.kind);
 		address.set("hide", names.join());
-		if (names.join() !== before) this.#hide(names);
+		if (names.join() !== before) hide(names);
 	}
 
-	count(counts) {
-		this.#chips.forEach((c, i) => {
+	function clicked(kind, only) {
+		const others = chips.map((c) => c.dataset.kind).filter((k) => k !== kind);
+		const hidden = [...bar.hidden];
+		if (only) set(hidden.join() === others.join() ? [] : others);
+		else set(bar.hidden.has(kind) ? hidden.filter((k) => k !== kind) : [...hidden, kind]);
+	}
+
+	const bar = {
+		hidden: new Set(address.get("hide").split(",").filter(Boolean)),
+
+		// know makes a chip for each kind that the server names.
+		know(kinds) {
+			chips = kinds.map(([kind, text, title]) => h(`button.${kind}`, { "data-kind": kind, title, onclick: (e) => clicked(kind, e.shiftKey) }, h("span", null, text), h("b", null, "0")));
+			$("kinds").replaceChildren(...chips);
+			set([...bar.hidden]);
+			address.on("hide", (names) => set(names.split(",")));
+		},
+
+		count: (counts) => chips.forEach((c, i) => {
 			fill(c.lastChild, counts[i].toLocaleString("en"));
 			c.classList.toggle("none", !counts[i]);
-		});
-	}
+		}),
+	};
+	return bar;
 }
