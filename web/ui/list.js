@@ -232,7 +232,7 @@ export function longList(box, { view, ask, choose, follows }) {
 			list.chosen = n = within(n, 1, list.total);
 			if (n < list.total && list.head === null) setFollow(false);
 			const near = within(top, n - visible(), n - 1);
-			if (near !== top) move(middle ? n - visible() / 2 : near);
+			if (near !== top) move(middle ? n - list.screen / 2 : near);
 			draw();
 		},
 
