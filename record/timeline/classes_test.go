@@ -82,7 +82,7 @@ func TestClasses(t *testing.T) {
 	if s := ClassesOf([]string{"ack", "nonsense", "note"}); !s.Has(Ack) || !s.Has(Note) || s.Has(Message) || s != 1<<Ack|1<<Note {
 		t.Errorf("%b", s)
 	}
-	if row := all[len(all)-3].Row(); row.On != 3 || row.Class != "note" {
+	if row := all[len(all)-3].Row(); row.On != 3 || row.Class != "note" || row.Sign != "◆" || all[2].Row().Sign != "←" {
 		t.Errorf("%+v", row)
 	}
 }

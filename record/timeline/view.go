@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ type Row struct {
 	T       float64  `json:"t"` // seconds since the start
 	Conn    int      `json:"conn"`
 	Dir     string   `json:"dir"`
+	Sign    string   `json:"sign"` // of the direction, or what it is instead
 	Kind    string   `json:"kind"`
 	Summary string   `json:"summary"`
 	Size    int      `json:"size"`
@@ -32,10 +34,17 @@ type Row struct {
 	On      int      `json:"on,omitempty"`    // a note: the entry that it is on
 }
 
+// signs are those of directions, and of what has none.
+var signs = map[string]string{
+	string(record.CS): "→", string(record.SC): "←",
+	record.EventOpen: "●", record.EventClose: "○", record.EventSecure: "▣", record.EventCompress: "▤", record.EventNote: "◆",
+}
+
 // Row returns the entry as a line of a list.
 func (e *Entry) Row() Row {
 	r := Row{N: e.N, T: e.T.Seconds(), Conn: e.Conn, Dir: string(e.Way()), Kind: e.Kind, Summary: e.Stanza.Summary, Size: len(e.Frame.Raw), Level: e.Event.Level, Class: e.Class().String(),
 		Noted: slices.ContainsFunc(e.Later, func(r track.Relation) bool { return r.Kind == track.NoteOn })}
+	r.Sign = cmp.Or(signs[r.Dir], signs[r.Kind], "·")
 	if e.Kind == record.EventNote && e.Event.By == record.ByUser {
 		r.On = int(e.Event.N)
 	}

@@ -22,7 +22,6 @@ const least = 16, most = 400; // pixels of a column
 
 const times = { clock: "Time of day", start: "Since start", before: "Since previous" };
 const hues = { kind: "Kind", conn: "Connection", none: "None" };
-const signs = { open: "●", close: "○", secure: "▣", note: "◆", compress: "▤" };
 
 // since is a time without a date.
 function since(s) {
@@ -89,7 +88,7 @@ export function columnView() {
 			n: row.n,
 			time: kept.time === "clock" ? clock(start + row.t * 1000) : kept.time === "start" ? since(row.t) : before && since(Math.max(0, row.t - before.t)),
 			conn: row.conn && `#${row.conn}`,
-			dir: { CS: "→", SC: "←" }[row.dir] || signs[row.kind] || "·",
+			dir: row.sign,
 			kind: row.kind,
 			xep: row.xeps?.map((x) => x.slice(4)).join(" "),
 			took: row.latency && `${row.latency.toFixed(row.latency < 10 ? 1 : 0)} ms`,
