@@ -16,7 +16,7 @@ import { comebacks, notice } from "./notice.js";
 import { Notes } from "./notes.js";
 import { Overview } from "./overview.js";
 import { Player } from "./player.js";
-import { Search } from "./search.js";
+import { search } from "./search.js";
 import { valueMenu } from "./values.js";
 import { Views } from "./views.js";
 import { Way } from "./way.js";
@@ -151,6 +151,7 @@ live.ups.push(() => {
 	if (kinds.hidden.size) ask({ op: "hide", classes: [...kinds.hidden] });
 	list.again();
 	ladder.reset();
+	found.again();
 	player.again();
 });
 live.downs.push(() => state("lost", "connection lost, trying again"));
@@ -187,6 +188,7 @@ $("replay").onclick = replay;
 live.on("status", (m) => {
 	if (start && start !== m.start) { // another run: nothing of the old list holds
 		list.reset();
+		found.again();
 		details.hide();
 		if (behind) clear(0);
 	}
@@ -201,12 +203,14 @@ live.on("status", (m) => {
 		ladder.reset();
 		way.close();
 		list.reset();
+		found.again();
 	}
 	player.status(m, other);
 	filter.status(m);
 	list.start = Date.parse(m.start);
 	done = m.done;
 	list.setTotal(m.len, m.known);
+	found.more();
 	kinds.count(m.classes);
 	moving.status(m, another);
 	if (upper && m.looked >= upper) { // what was on the screen is there again
@@ -289,7 +293,8 @@ for (const [group, names, help, run, when] of [
 	["Player", ["t"], "Jump to a time or an entry", () => $("jump").focus(), () => player.on],
 ]) keys.add({ keys: names, group, help, run, when });
 
-new Search(live, list, keys);
+const found = search(ask, list, keys);
+live.on("search", (m) => m.filter === generation && found.answer(m));
 
 views.show(address.get("view"));
 if (address.get("entry")) live.ups.push(function once() {

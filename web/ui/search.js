@@ -2,129 +2,116 @@
 // server looks at some of them for each request and says where to go on.
 
 import { address } from "./address.js";
-import { $, h } from "./dom.js";
+import { $ } from "./dom.js";
 
 const most = 10000; // hits that are counted
 
-export class Search {
-	#live; #list; #said = h("output", { role: "status" }); #text = ""; #seq = 0; #busy; #filter; #start; #hits; #first; #tail; #head; #want; #word; #fresh;
-
-	constructor(live, list, keys) {
-		this.#live = live;
-		this.#list = list;
-		const button = (text, title, onclick) => h("button", { title, "aria-label": title, onclick }, text);
-		$("find").append(this.#said, button("↑", "Previous (Shift+F3)", () => this.#step(-1)), button("↓", "Next (F3)", () => this.#step(1)), button("✕", "Close (Esc)", () => this.#close()));
-		$("findtext").oninput = () => this.#begin($("findtext").value, [1, 1]);
-		$("findtext").onkeydown = (e) => { if (e.key === "Enter" && !e.isComposing) this.#step(e.shiftKey ? -1 : 1); };
-		const add = (keys_, help, run, when) => keys.add({ keys: keys_, group: help && "Page", help, run, when });
-		add(["Ctrl+f"], "Search the entries of the list", () => this.#open());
-		add(["F3", "Shift+F3"], "Next hit, and the one before", (e) => this.#step(e.shiftKey ? -1 : 1));
-		add(["Escape"], "", () => this.#close(), () => !$("find").hidden);
-		live.on("search", (m) => this.#answer(m));
-		live.on("status", ({ filter, start }) => {
-			if (filter !== this.#filter || start !== this.#start) this.#again();
-			this.#filter = filter;
-			this.#start = start;
-			this.#more();
-		});
-		live.ups.push(() => this.#again());
-		const drawn = new MutationObserver(() => this.#draw()); // runs before the next frame
-		for (const id of ["rows", "body"]) drawn.observe($(id), { childList: true, characterData: true, subtree: true });
-		address.on("search", (text) => this.#begin($("findtext").value = text));
-		this.#begin($("findtext").value = address.get("search"));
-	}
-
-	#open() {
-		$("find").hidden = false;
-		$("findtext").select();
-	}
-
-	#close() {
-		this.#begin($("findtext").value = "");
-		$("find").hidden = true;
-		$("list").focus();
-	}
-
-	#begin(text, want) {
-		this.#text = text;
-		address.set("search", text);
-		if (text) $("find").hidden = false;
-		this.#again(want);
-		this.#more();
-		this.#draw();
-	}
+export function search(ask, list, keys) {
+	const box = $("find"), input = $("findtext"), said = box.querySelector("output");
+	let text = "", seq = 0, fresh = false, busy, first, tail, head, hits, want, word;
+	const here = () => list.chosen || list.upper || 1;
+	const left = () => Math.max(0, list.total - tail) + first - 1 - head;
 
 	// again forgets what was found, and what is on its way.
-	#again(want) {
-		this.#first = this.#at;
-		this.#tail = this.#first - 1; // it was looked from first to tail,
-		this.#head = 0; // and then from 1 to head
-		this.#hits = [];
-		this.#busy = 0;
-		this.#word = "";
-		this.#want = want;
-		this.#seq++;
+	function again(then) {
+		first = here();
+		tail = first - 1; // it was looked from first to tail,
+		head = busy = 0; // and then from 1 to head
+		hits = [];
+		word = "";
+		want = then;
+		seq++;
 	}
 
-	get #at() { return this.#list.chosen || this.#list.upper || 1; }
-	get #left() { return Math.max(0, this.#list.total - this.#tail) + this.#first - 1 - this.#head; }
-
-	#more() {
-		this.#say();
-		if (!this.#text || !this.#left || this.#busy || !this.#want && this.#hits.length >= most) return;
-		const at = (this.#tail < this.#list.total ? this.#tail : this.#head) + 1;
-		if (this.#live.ask({ op: "search", text: this.#text, at, most: 1000, seq: this.#seq })) this.#busy = at;
+	function more() {
+		say();
+		const at = (tail < list.total ? tail : head) + 1;
+		if (text && left() && !busy && (want || hits.length < most) && ask({ op: "search", text, at, most: 1000, seq })) busy = at;
 	}
 
-	#answer({ seq, filter, hits, next, len }) {
-		if (seq !== this.#seq || filter !== this.#filter) return;
-		const to = next ? next - 1 : len;
-		const late = this.#busy >= this.#first;
-		if (late) this.#tail = to;
-		else this.#head = Math.min(to, this.#first - 1);
-		this.#hits.push(...hits.filter((n) => late || n < this.#first));
-		this.#busy = 0;
-		if (this.#want) this.#step(...this.#want);
-		this.#more();
+	function answer(m) {
+		if (m.seq !== seq) return;
+		const to = m.next ? m.next - 1 : m.len, late = busy >= first;
+		if (late) tail = to;
+		else head = Math.min(to, first - 1);
+		hits.push(...m.hits.filter((n) => late || n < first));
+		busy = 0;
+		if (want) step(...want);
+		more();
 	}
 
 	// step goes to the next hit, or by -1 to the one before, as soon as it is found.
-	#step(by, same = 0) {
-		if (!this.#text) return this.#open();
-		const total = this.#list.total, at = this.#at;
-		const order = (n) => (n - this.#first + total) % total; // in which they are looked at
-		const ahead = this.#hits.toSorted((a, b) => by * (order(a) - order(b)));
-		const hit = ahead.find((n) => by * (order(n) - order(at)) + same > 0) || !this.#left && ahead[0];
-		this.#want = hit || !this.#left ? null : [by, same];
+	function step(by, same = 0) {
+		if (!text) return open();
+		const at = here();
+		const order = (n) => by * ((n - first + list.total) % list.total); // in which they are looked at
+		const ahead = hits.toSorted((a, b) => order(a) - order(b));
+		const hit = ahead.find((n) => order(n) - order(at) + same > 0) || !left() && ahead[0];
+		want = hit || !left() ? null : [by, same];
 		if (hit) {
-			this.#word = by * (hit - at) + same > 0 ? "" : by > 0 ? ", from the top" : ", from the end";
-			this.#fresh = true;
-			this.#list.select(hit);
+			word = by * (hit - at) + same > 0 ? "" : by > 0 ? ", from the top" : ", from the end";
+			fresh = true;
+			list.select(hit);
 		}
-		this.#more();
+		more();
 	}
 
 	// say tells which hit is chosen, of how many: + stands for those that are not counted yet.
-	#say() {
-		const n = this.#hits.length, left = this.#left, { total, chosen } = this.#list;
-		const which = this.#hits.includes(chosen) ? `${this.#hits.filter((n) => n <= chosen).length} of ` : "";
-		this.#said.setAttribute("aria-busy", !!left);
-		this.#said.textContent = !this.#text ? "" : left ? `${which}${n}+ (${Math.floor(100 - (100 * left) / total)} %)` : n ? which + n + (which && this.#word) : "not found";
+	function say() {
+		const n = hits.length, rest = left();
+		const which = hits.includes(list.chosen) ? `${hits.filter((n) => n <= list.chosen).length} of ` : "";
+		said.setAttribute("aria-busy", !!rest);
+		said.textContent = text && (n || rest ? which + n + (rest ? `+ (${Math.floor(100 - (100 * rest) / list.total)} %)` : "") + (which && word) : "not found");
 	}
 
 	// draw marks the text where it is on the screen.
-	#draw() {
+	function draw() {
 		const marks = new Highlight();
-		const text = RegExp(this.#text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"), "gi");
-		for (const el of this.#text ? [$("rows"), $("body")] : []) {
+		const pattern = RegExp(text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"), "gi");
+		for (const el of text ? [$("rows"), $("body")] : []) {
 			for (const walk = document.createTreeWalker(el, NodeFilter.SHOW_TEXT); walk.nextNode();) {
 				const node = walk.currentNode;
-				for (const m of node.data.matchAll(text)) {
-					marks.add(new StaticRange({ startContainer: node, startOffset: m.index, endContainer: node, endOffset: m.index + m[0].length }));
-					if (this.#fresh && $("way").contains(node)) this.#fresh = node.parentElement.scrollIntoView({ block: "nearest" });
+				for (const { index, 0: { length } } of node.data.matchAll(pattern)) {
+					marks.add(new StaticRange({ startContainer: node, startOffset: index, endContainer: node, endOffset: index + length }));
+					if (fresh && $("way").contains(node)) fresh = node.parentElement.scrollIntoView({ block: "nearest" });
 				}
 			}
 		}
 		CSS.highlights.set("hit", marks);
 	}
+
+	function begin(what, then) {
+		address.set("search", text = what);
+		if (text) box.hidden = false;
+		again(then);
+		more();
+		draw();
+	}
+	const put = (what) => begin(input.value = what);
+
+	function open() {
+		box.hidden = false;
+		input.select();
+	}
+
+	function close() {
+		put("");
+		box.hidden = true;
+		$("list").focus();
+	}
+
+	const turn = (e) => step(e.shiftKey ? -1 : 1);
+	input.oninput = () => begin(input.value, [1, 1]);
+	input.onkeydown = (e) => { if (e.key === "Enter" && !e.isComposing) turn(e); };
+	$("findback").onclick = () => step(-1);
+	$("findnext").onclick = () => step(1);
+	$("findclose").onclick = close;
+	for (const [names, help, run] of [[["Ctrl+f"], "Search the entries of the list", open], [["F3", "Shift+F3"], "Next hit, and the one before", turn], [["Escape"], "", () => (box.hidden ? false : close())]]) {
+		keys.add({ keys: names, group: help && "Page", help, run });
+	}
+	const drawn = new MutationObserver(draw); // runs before the next frame
+	for (const id of ["rows", "body"]) drawn.observe($(id), { childList: true, characterData: true, subtree: true });
+	address.on("search", put);
+	put(address.get("search"));
+	return { again, answer, more };
 }
