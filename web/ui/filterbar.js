@@ -136,7 +136,7 @@ export class FilterBar {
 		const [, before, word] = text.match(/^(.*?)([\w.]*)$/s);
 		const of = before.match(/([\w.]+)\s+$/)?.[1];
 		let can = [];
-		if (before.split('"').length % 2 === 0) can = []; // in a text
+		if (/["\])]$/.test(before) || before.split('"').length % 2 === 0) can = []; // behind a text, or in one
 		else if (texts.test(of)) can = operators;
 		else if (of && !joints.some(([j]) => j === of) || /["\])]\s+$/.test(before)) can = joints;
 		else if (word || before.trim()) can = [...this.#names, ...joints];

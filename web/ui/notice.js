@@ -22,9 +22,7 @@ export function notice(text, { bad = false, actions = [] } = {}) {
 // comebacks says once what came while there was no connection, and whether it is
 // still the same recording.
 export function comebacks(live) {
-	let start = "";
-	let total = 0;
-	let lost = false;
+	let start = "", total = 0, lost = false;
 	live.downs.push(() => { lost = !!start; });
 	live.on("status", (m) => {
 		if (lost && (m.start !== start || !m.reading && m.total >= total || m.done)) {
@@ -38,7 +36,7 @@ export function comebacks(live) {
 		total = m.total;
 	});
 	live.refusals.push((status, { error, hint }) => {
-		if (status === 403 || status === 401) notice("The viewer was started again and has another token: open the URL that xmpplens printed. What is shown here is what was there before.", { bad: true });
+		if (/40[13]/.test(status)) notice("The viewer was started again and has another token: open the URL that xmpplens printed. What is shown here is what was there before.", { bad: true });
 		else if (status === 404) notice(`${error} ${hint[0].toUpperCase()}${hint.slice(1)}.`, { bad: true, actions: [["The first recording", () => location.assign("/")]] });
 		else notice(`${error} ${hint || ""}`, { bad: true });
 	});
