@@ -208,7 +208,7 @@ func savePage(ctx context.Context, src, to string, form web.Form, progress func(
 	if err != nil {
 		return err
 	}
-	choice := export.Choice{Filter: form.Filter}
+	choice := export.Choice{Filter: form.Filter, Masked: !form.Secrets}
 	p, err := export.NewPage(f, export.Options{Header: r.Header(), Tool: version(), Title: form.Title, Secrets: form.Secrets, Choice: choice})
 	if err == nil {
 		err = export.Run(ctx, r, p, choice, export.Hooks{Progress: func(pos int64, _ int) {

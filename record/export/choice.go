@@ -15,14 +15,15 @@ type Choice struct {
 	Conn   int            // of this connection; 0 = of any
 	After  time.Duration  // since the recording's start
 	Before time.Duration  // 0 = to the end
+	Masked bool           // the filter does not look at secrets: the choice would tell of them
 }
 
 // All reports whether nothing is left out.
-func (c *Choice) All() bool { return *c == Choice{} }
+func (c *Choice) All() bool { return *c == Choice{Masked: c.Masked} }
 
 func (c *Choice) takes(e *timeline.Entry) bool {
 	return (c.Conn == 0 || e.Conn == c.Conn) && e.T >= c.After && (c.Before == 0 || e.T < c.Before) &&
-		(c.Filter == nil || e.Matches(c.Filter))
+		(c.Filter == nil || e.Shows(c.Filter, !c.Masked))
 }
 
 // A picker hands out what is chosen, each with the context without which it

@@ -383,3 +383,30 @@ func TestBrokenManifests(t *testing.T) {
 		}
 	}
 }
+
+// A filter that may not look at secrets chooses nothing by them.
+func TestMaskedChoice(t *testing.T) {
+	for _, c := range []struct {
+		masked bool
+		text   string
+		want   int
+	}{{false, "c2VjcmV0", 1}, {true, "c2VjcmV0", 0}, {true, "SCRAM-SHA-1", 1}} {
+		f, err := filter.Compile(`text("` + c.text + `")`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := 0
+		p := picker{Choice: Choice{Filter: f, Masked: c.masked}}
+		var fold timeline.Folder
+		err = fold.Read(context.Background(), recording(t, `{"t":1,"c":1,"e":"data","d":"CS","s":"`+header+`<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>c2VjcmV0</auth>"}`), timeline.Sink{Entry: func(e *timeline.Entry) {
+			p.add(e, func(_ *timeline.Entry, extra bool) {
+				if !extra {
+					got++
+				}
+			})
+		}})
+		if err != nil || got != c.want {
+			t.Errorf("%+v: %d entries, %v", c, got, err)
+		}
+	}
+}
