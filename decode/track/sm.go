@@ -46,6 +46,16 @@ func parseH(n *stanza.Node) (uint32, bool) {
 	return uint32(h), err == nil
 }
 
+// counted is the element in which an h is looked for: where a proxy has put stanzas
+// in or taken some out it corrects the number, so that it counts what the other
+// peer has sent, as is done here.
+func (in *Frame) counted(root *stanza.Node) *stanza.Node {
+	if sent := in.sent(); sent != nil && sent.Name == root.Name && sent.NS == root.NS {
+		return sent
+	}
+	return root
+}
+
 // management follows the nonzas of stream management.
 func (t *Tracker) management(c *Conn, in Frame, root *stanza.Node, f *Facts) {
 	switch root.Name {

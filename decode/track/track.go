@@ -410,9 +410,9 @@ func (t *Tracker) nonza(c *Conn, in Frame, f *Facts) {
 		}
 	case nsSASL, nsSASL2:
 		c.login(in, root, f)
-		t.inline(c, in, root, f)
+		t.inline(c, in, in.counted(root), f)
 	case nsSM3, nsSM2:
-		t.management(c, in, root, f)
+		t.management(c, in, in.counted(root), f)
 	case nsDialback:
 		t.dialback(c, in, root, f)
 	case nsBidi:

@@ -304,6 +304,18 @@ func TestAuthDoctor(t *testing.T) {
 	}
 }
 
+// Where the proxy put a stanza in, or took one out, an h is right when what it was
+// corrected to is.
+func TestCorrectedCounters(t *testing.T) {
+	begin := []string{"CS <enable " + sm + "/>", "SC <enabled " + sm + "/>", "CS <message/>", "SC <message/>"}
+	for h, wrong := range map[string]bool{"'2'/> => <a " + sm + " h='1'/>": false, "'2'/>": true, "'1'/> => <a " + sm + " h='2'/>": true} {
+		s := login().play(begin...).play("CS <a " + sm + " h=" + h)
+		if _, n := s.finding("sm-h-ahead"); n > 0 != wrong {
+			t.Errorf("h=%s: %d findings", h, n)
+		}
+	}
+}
+
 func TestLedger(t *testing.T) {
 	s := login().play("CS <iq type='get' id='r1'>" + roster + "</iq>")
 	n := s.n
