@@ -195,7 +195,7 @@ func TestDetailsScreens(t *testing.T) {
 		for key, name := range []string{"pretty", "raw", "tree", "hex"} {
 			do(t, ctx, chromedp.EmulateViewport(c.width, c.height), chromedp.Navigate(url+"#entry="+screenEntry()), until(`document.querySelectorAll(".row").length > 5`),
 				run(`document.documentElement.dataset.theme = "`+c.theme+`"; 0`), until(`!document.querySelector("#details").hidden`), tab(key+1), until(way))
-			if err := os.WriteFile(filepath.Join(dir, "details-"+name+"-"+c.name+".png"), get(t, ctx, chromedp.CaptureScreenshot()), 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, "details-"+name+"-"+c.name+".png"), picture(t, ctx), 0o644); err != nil {
 				t.Error(err)
 			}
 		}

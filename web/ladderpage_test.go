@@ -29,7 +29,7 @@ func TestLadderPage(t *testing.T) {
 		dir = t.TempDir()
 	}
 	keep := func(name string) {
-		if err := os.WriteFile(filepath.Join(dir, name+".png"), get(t, ctx, chromedp.CaptureScreenshot()), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name+".png"), picture(t, ctx), 0o644); err != nil {
 			t.Error(err)
 		}
 	}

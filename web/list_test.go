@@ -123,7 +123,7 @@ func TestListScreens(t *testing.T) {
 		if wide := get(t, ctx, chromedp.Evaluate[int](`document.documentElement.scrollWidth`)); int64(wide) > c.width {
 			t.Errorf("%s: the page is %d wide", c.name, wide)
 		}
-		if err := os.WriteFile(filepath.Join(dir, c.name+".png"), get(t, ctx, chromedp.CaptureScreenshot()), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, c.name+".png"), picture(t, ctx), 0o644); err != nil {
 			t.Error(err)
 		}
 	}

@@ -89,7 +89,7 @@ func TestNotesInTheBrowser(t *testing.T) {
 		press("n", false), until(`document.querySelector("#noting").open && document.querySelector("#noteon").textContent.includes("#2 ")`),
 		chromedp.KeyEvent("refuse this"), chromedp.KeyEvent(kb.Enter), until(`document.querySelector("#notewrong").textContent.includes("refused") && document.querySelector("#noting").open`))
 	if dir := os.Getenv("SCREENS"); dir != "" {
-		os.WriteFile(filepath.Join(dir, "note-light.png"), get(t, ctx, chromedp.CaptureScreenshot()), 0o644)
+		os.WriteFile(filepath.Join(dir, "note-light.png"), picture(t, ctx), 0o644)
 	}
 	do(t, ctx, run(`document.querySelector("#notetext").value = "<img src=x onerror=window.hit=1>"; 0`), chromedp.KeyEvent(kb.Enter), until(`!document.querySelector("#noting").open`),
 		until(rowTexts+`.includes("note on 2: <img src=x")`),
@@ -104,7 +104,7 @@ func TestNotesInTheBrowser(t *testing.T) {
 		until(`document.querySelector("#noteon").textContent.includes("at the end")`), chromedp.KeyEvent("that was all"), run(`document.querySelector("#notekeep").click()`),
 		until(rowTexts+`.includes("that was all")`))
 	if dir := os.Getenv("SCREENS"); dir != "" {
-		os.WriteFile(filepath.Join(dir, "note-list.png"), get(t, ctx, chromedp.CaptureScreenshot()), 0o644)
+		os.WriteFile(filepath.Join(dir, "note-list.png"), picture(t, ctx), 0o644)
 	}
 }
 

@@ -85,7 +85,7 @@ func TestOverviewScreens(t *testing.T) {
 	}{{"light", "light", 1280, 760}, {"dark", "dark", 1280, 760}, {"narrow", "light", 420, 800}} {
 		var png []byte
 		do(t, ctx, chromedp.EmulateViewport(c.w, c.h), run(`document.documentElement.dataset.theme = "`+c.theme+`"; 0`))
-		png = get(t, ctx, chromedp.CaptureScreenshot())
+		png = picture(t, ctx)
 		if err := os.WriteFile(filepath.Join(dir, "overview-"+c.name+".png"), png, 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -2,9 +2,11 @@ package web
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -12,7 +14,7 @@ import (
 // screen keeps a picture of the page where SCREENS names a directory.
 func screen(t testing.TB, ctx context.Context, name string) {
 	t.Helper()
-	png := get(t, ctx, chromedp.CaptureScreenshot())
+	png := picture(t, ctx)
 	if len(png) < 10_000 {
 		t.Errorf("the picture %s has %d bytes", name, len(png))
 	}
@@ -23,4 +25,24 @@ func screen(t testing.TB, ctx context.Context, name string) {
 	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644); err != nil {
 		t.Error(err)
 	}
+}
+
+// picture is how the page looks. A browser without a screen at times waits for a
+// frame that it has no reason to draw: then it gets one.
+func picture(t testing.TB, ctx context.Context) []byte {
+	t.Helper()
+	for range 5 {
+		soon, cancel := context.WithTimeout(ctx, 5*time.Second)
+		png, err := chromedp.Run(soon, chromedp.CaptureScreenshot())
+		cancel()
+		if err == nil {
+			return png
+		}
+		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		do(t, ctx, run(`document.body.style.translate = document.body.style.translate ? "" : "0"`))
+	}
+	t.Fatal("the browser draws no picture")
+	return nil
 }

@@ -494,7 +494,7 @@ func TestManyEntries(t *testing.T) {
 		run(`document.querySelector("#list").scrollTop = document.querySelector("#list").scrollHeight / 2; 0`),
 		until(`Math.abs(document.querySelector(".row .n").textContent - 150000) < 1000 && !document.querySelector(".row.loading")`))
 	rows := get(t, ctx, chromedp.Evaluate[int](`document.querySelectorAll(".row").length`))
-	png := get(t, ctx, chromedp.CaptureScreenshot())
+	png := picture(t, ctx)
 	if rows > 60 {
 		t.Errorf("%d rows in the page", rows)
 	}
