@@ -361,9 +361,11 @@ func TestSlowRequests(t *testing.T) {
 func TestTooManyPages(t *testing.T) {
 	_, s, url := show(t)
 	ws := dialPath(t, url, "live")
+	others := make([]*page, maxPages)
 	s.mu.Lock()
-	for len(s.pages) < maxPages {
-		s.pages[new(page)] = struct{}{}
+	for i := range others {
+		others[i] = new(page)
+		s.pages[others[i]] = struct{}{}
 	}
 	s.mu.Unlock()
 	c := call(url)
@@ -371,10 +373,8 @@ func TestTooManyPages(t *testing.T) {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 	s.mu.Lock()
-	for p := range s.pages {
-		if p.ws == nil {
-			delete(s.pages, p)
-		}
+	for _, p := range others {
+		delete(s.pages, p)
 	}
 	s.mu.Unlock()
 	var v map[string]any
