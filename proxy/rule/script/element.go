@@ -109,13 +109,13 @@ func (e *element) AttrNames() []string {
 	return out
 }
 
-// receive returns the element that a method was called of.
-func receive(b *starlark.Builtin) (*element, error) {
+// receive returns the element that a method was called of, and reads its arguments.
+func receive(b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple, pairs ...any) (*element, error) {
 	e := b.Receiver().(*element)
 	if e.over {
 		return nil, fmt.Errorf("%s: this stanza has passed: use it in on_stanza only", b.Name())
 	}
-	return e, nil
+	return e, starlark.UnpackArgs(b.Name(), args, kwargs, pairs...)
 }
 
 func (e *element) root() *stanza.Node { return e.s.Root() }
@@ -131,10 +131,7 @@ func (e *element) xpath(thread *starlark.Thread, path string) (*filter.XPath, er
 func elementGet(thread *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	var path string
 	var byDefault starlark.Value = starlark.None
-	e, err := receive(b)
-	if err == nil {
-		err = starlark.UnpackArgs(b.Name(), args, kwargs, "xpath", &path, "default?", &byDefault)
-	}
+	e, err := receive(b, args, kwargs, "xpath", &path, "default?", &byDefault)
 	if err != nil {
 		return nil, err
 	}
@@ -153,10 +150,7 @@ func elementGet(thread *starlark.Thread, b *starlark.Builtin, args starlark.Tupl
 
 func elementAll(thread *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	var path string
-	e, err := receive(b)
-	if err == nil {
-		err = starlark.UnpackArgs(b.Name(), args, kwargs, "xpath", &path)
-	}
+	e, err := receive(b, args, kwargs, "xpath", &path)
 	if err != nil {
 		return nil, err
 	}
@@ -177,10 +171,7 @@ func elementAll(thread *starlark.Thread, b *starlark.Builtin, args starlark.Tupl
 
 func elementMatch(thread *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	var expr string
-	e, err := receive(b)
-	if err == nil {
-		err = starlark.UnpackArgs(b.Name(), args, kwargs, "expr", &expr)
-	}
+	e, err := receive(b, args, kwargs, "expr", &expr)
 	if err == nil {
 		err = charge(thread, 8*len(e.frame.Raw)+20_000)
 	}
@@ -226,10 +217,7 @@ func (e *element) become(thread *starlark.Thread, b []byte) error {
 
 func elementSet(thread *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	var path, text string
-	e, err := receive(b)
-	if err == nil {
-		err = starlark.UnpackArgs(b.Name(), args, kwargs, "xpath", &path, "text", &text)
-	}
+	e, err := receive(b, args, kwargs, "xpath", &path, "text", &text)
 	if err != nil {
 		return nil, err
 	}
@@ -238,10 +226,7 @@ func elementSet(thread *starlark.Thread, b *starlark.Builtin, args starlark.Tupl
 
 func elementRemove(thread *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	var path string
-	e, err := receive(b)
-	if err == nil {
-		err = starlark.UnpackArgs(b.Name(), args, kwargs, "xpath", &path)
-	}
+	e, err := receive(b, args, kwargs, "xpath", &path)
 	if err != nil {
 		return nil, err
 	}
@@ -250,10 +235,7 @@ func elementRemove(thread *starlark.Thread, b *starlark.Builtin, args starlark.T
 
 func elementInsert(thread *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	var path, xml, at string
-	e, err := receive(b)
-	if err == nil {
-		err = starlark.UnpackArgs(b.Name(), args, kwargs, "xpath", &path, "xml", &xml, "at?", &at)
-	}
+	e, err := receive(b, args, kwargs, "xpath", &path, "xml", &xml, "at?", &at)
 	if err != nil {
 		return nil, err
 	}
@@ -262,10 +244,7 @@ func elementInsert(thread *starlark.Thread, b *starlark.Builtin, args starlark.T
 
 func elementReplace(thread *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	var xml string
-	e, err := receive(b)
-	if err == nil {
-		err = starlark.UnpackArgs(b.Name(), args, kwargs, "xml", &xml)
-	}
+	e, err := receive(b, args, kwargs, "xml", &xml)
 	if err != nil {
 		return nil, err
 	}
@@ -282,10 +261,7 @@ func (e *element) back(xml string, err error) (starlark.Value, error) {
 
 func elementAnswer(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	var xml string
-	e, err := receive(b)
-	if err == nil {
-		err = starlark.UnpackArgs(b.Name(), args, kwargs, "xml", &xml)
-	}
+	e, err := receive(b, args, kwargs, "xml", &xml)
 	if err != nil {
 		return nil, err
 	}
@@ -294,10 +270,7 @@ func elementAnswer(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple,
 
 func elementResult(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	var xml string
-	e, err := receive(b)
-	if err == nil {
-		err = starlark.UnpackArgs(b.Name(), args, kwargs, "xml?", &xml)
-	}
+	e, err := receive(b, args, kwargs, "xml?", &xml)
 	if err != nil {
 		return nil, err
 	}
@@ -306,10 +279,7 @@ func elementResult(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple,
 
 func elementRefuse(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	var condition, kind, text string
-	e, err := receive(b)
-	if err == nil {
-		err = starlark.UnpackArgs(b.Name(), args, kwargs, "condition", &condition, "type?", &kind, "text?", &text)
-	}
+	e, err := receive(b, args, kwargs, "condition", &condition, "type?", &kind, "text?", &text)
 	if err != nil {
 		return nil, err
 	}
