@@ -27,10 +27,8 @@ func TestAccessible(t *testing.T) {
 	url := pages(t, r)
 	for _, size := range [][2]int64{{1280, 800}, {420, 800}} {
 		for _, theme := range []string{"light", "dark"} {
-			do(t, ctx, chromedp.EmulateViewport(size[0], size[1]), chromedp.Navigate(url), until(`document.querySelectorAll(".row").length > 5`),
-				run(`localStorage.setItem("theme", "`+theme+`"); location.reload()`),
-				until(`document.documentElement.dataset.theme === "`+theme+`" && document.querySelectorAll(".row:not(.loading)").length > 5`),
-				run(string(axe)+"; 0"))
+			inTheme(t, ctx, url, size[0], size[1], theme, loaded)
+			do(t, ctx, run(string(axe)+"; 0"))
 			for _, s := range everyView() {
 				do(t, ctx, s.steps...)
 				do(t, ctx, run(`window.found = null; axe.run().then((r) => { window.found = r.violations.flatMap((v) => v.nodes.map((n) => v.id + ": " + n.target + ": " + n.failureSummary.replaceAll("\n", " "))); window.passed = r.passes.length; })`),

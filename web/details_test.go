@@ -3,7 +3,6 @@ package web
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -177,10 +176,6 @@ func TestDetailsOfALargeStanza(t *testing.T) {
 
 // TestDetailsScreens keeps pictures of each tab where SCREENS names a directory.
 func TestDetailsScreens(t *testing.T) {
-	dir := os.Getenv("SCREENS")
-	if dir == "" {
-		dir = t.TempDir()
-	}
 	ctx := browser(t)
 	r, err := record.Open("../testdata/recordings/demo.jsonl")
 	if err != nil {
@@ -195,9 +190,7 @@ func TestDetailsScreens(t *testing.T) {
 		for key, name := range []string{"pretty", "raw", "tree", "hex"} {
 			do(t, ctx, chromedp.EmulateViewport(c.width, c.height), chromedp.Navigate(url+"#entry="+screenEntry()), until(`document.querySelectorAll(".row").length > 5`),
 				run(`document.documentElement.dataset.theme = "`+c.theme+`"; 0`), until(`!document.querySelector("#details").hidden`), tab(key+1), until(way))
-			if err := os.WriteFile(filepath.Join(dir, "details-"+name+"-"+c.name+".png"), picture(t, ctx), 0o644); err != nil {
-				t.Error(err)
-			}
+			screen(t, ctx, "details-"+name+"-"+c.name)
 		}
 	}
 }

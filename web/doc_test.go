@@ -7,19 +7,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/xmpplens/xmpplens/proxy/proxytest"
 	"github.com/xmpplens/xmpplens/record"
 )
 
 // The commands in the package doc work as they stand there.
 func TestDocumentedCommands(t *testing.T) {
-	curl, err := exec.LookPath("curl")
-	if err != nil {
-		const hint = "needs curl: apt-get install curl"
-		if os.Getenv("CI") == "true" {
-			t.Fatal(hint)
-		}
-		t.Skip(hint)
-	}
+	curl := proxytest.Need(t, "curl", "curl")
 	doc, err := os.ReadFile("doc.go")
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"fmt"
-	"net"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -95,31 +94,18 @@ func TestWhileIndexed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer x.Close()
+	t.Cleanup(func() { x.Close() })
 	if err := x.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	h := &halted{Index: x, len: 2001, changed: make(chan struct{})}
 	shrinks(t, h)
 	h.let(500, 0, true)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &Server{Source: h, Title: "r.jsonl"}
-	stop, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(stop, ln) }()
-	defer func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}()
+	url := served(t, &Server{Source: h, Title: "r.jsonl"})
 
 	first := `document.querySelector(".row .n")?.textContent`
 	state := `document.querySelector("#state").textContent`
-	do(t, ctx, chromedp.Navigate(s.URL(ln.Addr())), until(`document.querySelectorAll(".row:not(.loading)").length > 10`), until(first+` === "1" && `+state+` === "reading"`),
+	do(t, ctx, chromedp.Navigate(url), until(`document.querySelectorAll(".row:not(.loading)").length > 10`), until(first+` === "1" && `+state+` === "reading"`),
 		until(`document.querySelector("#counts").textContent.includes("500 entries")`))
 	h.let(900, 0, true) // the list stays where it is
 	do(t, ctx, until(`document.querySelector("#counts").textContent.includes("900 entries")`), until(first+` === "1"`),

@@ -1,8 +1,6 @@
 package web
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -24,15 +22,6 @@ func TestLadderPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	url := pages(t, r)
-	dir := os.Getenv("SCREENS")
-	if dir == "" {
-		dir = t.TempDir()
-	}
-	keep := func(name string) {
-		if err := os.WriteFile(filepath.Join(dir, name+".png"), picture(t, ctx), 0o644); err != nil {
-			t.Error(err)
-		}
-	}
 	lanes := `[...document.querySelectorAll(".lanename > :first-child")].map(e => e.textContent).join(" ")`
 	do(t, ctx, chromedp.Navigate(url), until(`document.querySelectorAll(".row:not(.loading)").length > 5`), run(`document.querySelector("#list").focus()`),
 		press(":", false), chromedp.KeyEvent("132"), chromedp.KeyEvent(kb.Enter), until(chosenRow+` === "132"`),
@@ -49,7 +38,7 @@ func TestLadderPage(t *testing.T) {
 	}
 	do(t, ctx, chromedp.KeyEvent("l"), until(`document.querySelectorAll(".row.stage").length > 2 && document.querySelector("#journey").textContent.includes("delivered")`),
 		until(`["sent by juliet", "receipt", "archive copy"].every(w => document.querySelector("#journey").textContent.includes(w))`))
-	keep("ladder-follow")
+	screen(t, ctx, "ladder-follow")
 	do(t, ctx, chromedp.KeyEvent("."), until(`document.querySelector(".row[aria-selected=true]")?.classList.contains("stage") && document.querySelector("#heading").textContent.startsWith("#133 ")`),
 		chromedp.KeyEvent(","), until(`document.querySelector("#heading").textContent.startsWith("#132 ")`),
 		chromedp.KeyEvent(kb.Escape), until(`document.querySelector("#journey").hidden && !document.querySelector(".row.stage")`))
@@ -65,7 +54,7 @@ func TestLadderPage(t *testing.T) {
 		do(t, ctx, run(`document.querySelector("#list").focus()`), chromedp.KeyEvent(kb.Home), until(`[...document.querySelectorAll(".phase")].some(e => e.textContent === "connect")`),
 			press(":", false), chromedp.KeyEvent("26"), chromedp.KeyEvent(kb.Enter), until(chosenAt+` === "26"`), run(`document.querySelector("#close").click()`), until(`document.querySelector("#details").hidden`),
 			until(`document.querySelectorAll(".ladder .pair").length && [...document.querySelectorAll(".latency")].some(e => e.textContent.endsWith(" ms") && e.offsetWidth)`))
-		keep(c.name)
+		screen(t, ctx, c.name)
 	}
 	do(t, ctx, run(`document.querySelector("#tab-list").click()`), until(`!document.querySelector("#list.ladder") && document.querySelectorAll(".row .n").length > 5`))
 }

@@ -3,8 +3,6 @@ package web
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -58,7 +56,7 @@ func TestList(t *testing.T) {
 	do(t, ctx, press(":", false), chromedp.KeyEvent("sometime"), chromedp.KeyEvent(kb.Enter), until(`document.querySelector("#gotoplace:user-invalid") && `+goingTo), chromedp.KeyEvent(kb.Escape),
 		until(`!`+goingTo), press(":", false), chromedp.KeyEvent("1"), chromedp.KeyEvent(kb.Enter), at(1))
 	// All of it comes back with the page.
-	do(t, ctx, run(`location.reload()`), until(`document.querySelectorAll(".row:not(.loading)").length > 5 && `+counts+`.includes("174 of 288 entries")`),
+	do(t, ctx, reload, until(`document.querySelectorAll(".row:not(.loading)").length > 5 && `+counts+`.includes("174 of 288 entries")`),
 		until(chip("ack")+`.getAttribute("aria-pressed") === "false"`), run(`document.querySelector("#list").focus()`), chromedp.KeyEvent("M"), at(136), until(`document.querySelector(".row[aria-selected=true] .mark")`))
 }
 
@@ -80,7 +78,7 @@ func TestColumns(t *testing.T) {
 		input("[name=col-size]", `el.click()`), until(size+` === "none"`), input("[name=hue]:not(:checked)", `el.click()`), until(`document.querySelector(".row.by-conn.hue0")`),
 		input("[aria-label='Width of Time']", `el.value = 120; el.dispatchEvent(new Event("input"))`), until(`document.querySelector("#columns .time").offsetWidth === 120 && document.querySelector(".row .time").offsetWidth === 120`),
 		// It is kept; a narrow screen takes away, and gives back.
-		run(`location.reload()`), until(`document.querySelectorAll(".row:not(.loading)").length > 5 && document.querySelector(".row.by-conn")`), until(size+` === "none" && document.querySelector(".row .time").offsetWidth === 120`),
+		reload, until(`document.querySelectorAll(".row:not(.loading)").length > 5 && document.querySelector(".row.by-conn")`), until(size+` === "none" && document.querySelector(".row .time").offsetWidth === 120`),
 		chromedp.EmulateViewport(420, 700), until(`getComputedStyle(document.querySelector(".row .took")).display === "none" && getComputedStyle(document.querySelector(".row .dir")).display !== "none"`),
 		chromedp.EmulateViewport(1280, 700), until(`getComputedStyle(document.querySelector(".row .took")).display !== "none"`),
 		run(`document.querySelector("[popovertarget=columnmenu]").click()`), until(`document.querySelector("#columnmenu input")`), input("[name=col-size]", `el.click()`), input("[name=hue]", `el.click()`),
@@ -93,10 +91,6 @@ func TestColumns(t *testing.T) {
 // TestListScreens keeps pictures of the list where SCREENS names a directory.
 func TestListScreens(t *testing.T) {
 	ctx := browser(t)
-	dir := os.Getenv("SCREENS")
-	if dir == "" {
-		dir = t.TempDir()
-	}
 	r, err := record.Open("../testdata/recordings/demo.jsonl")
 	if err != nil {
 		t.Fatal(err)
@@ -113,19 +107,15 @@ func TestListScreens(t *testing.T) {
 		{"list-columns-narrow", 420, 800, "dark", `document.querySelector("[popovertarget=columnmenu]").click()`},
 		{"list-details", 1280, 760, "light", `document.querySelectorAll(".row")[8].click()`},
 	} {
-		do(t, ctx, chromedp.EmulateViewport(c.width, c.height), chromedp.Navigate(demo), until(`document.querySelectorAll(".row").length > 5`),
-			run(`localStorage.setItem("theme", "`+c.theme+`"); location.reload()`),
-			until(`document.documentElement.dataset.theme === "`+c.theme+`" && document.querySelectorAll(".row:not(.loading)").length > 5`),
-			run(`document.querySelector("#list").scrollTop = 24 * 120; 0`), until(rowTexts+`.includes("wherefore") && !document.querySelector(".row.loading")`))
+		inTheme(t, ctx, demo, c.width, c.height, c.theme, loaded)
+		do(t, ctx, run(`document.querySelector("#list").scrollTop = 24 * 120; 0`), until(rowTexts+`.includes("wherefore") && !document.querySelector(".row.loading")`))
 		if c.more != "" {
 			do(t, ctx, run(c.more+"; 0"), until(`document.querySelector("#columnmenu:popover-open fieldset, #body pre, #body dl")`))
 		}
 		if wide := get(t, ctx, chromedp.Evaluate[int](`document.documentElement.scrollWidth`)); int64(wide) > c.width {
 			t.Errorf("%s: the page is %d wide", c.name, wide)
 		}
-		if err := os.WriteFile(filepath.Join(dir, c.name+".png"), picture(t, ctx), 0o644); err != nil {
-			t.Error(err)
-		}
+		screen(t, ctx, c.name)
 	}
 }
 

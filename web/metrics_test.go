@@ -1,9 +1,7 @@
 package web
 
 import (
-	"context"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -23,27 +21,15 @@ func TestMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer x.Close()
+	t.Cleanup(func() { x.Close() })
 	if err := x.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := &Server{Source: x}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- s.Serve(ctx, ln) }()
-	defer func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	}()
+	base, _, _ := strings.Cut(served(t, s), "?")
 	scrape := func(token string) (int, string) {
 		t.Helper()
-		q, err := http.NewRequest("GET", "http://"+ln.Addr().String()+"/metrics", nil)
+		q, err := http.NewRequest("GET", base+"metrics", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

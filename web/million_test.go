@@ -107,7 +107,7 @@ func TestMillion(t *testing.T) {
 	}
 	do(t, ctx, chromedp.EmulateViewport(1280, 760), command("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": firstRow}), chromedp.Navigate(url), until(`window.firstRow`), shows(many))
 	first := number(`window.firstRow`)
-	do(t, ctx, run(`location.reload()`), until(`window.firstRow`), shows(many))
+	do(t, ctx, reload, until(`window.firstRow`), shows(many))
 	again := number(`window.firstRow`)
 
 	// To its ends and to its middle; the bar goes with it.

@@ -2,8 +2,6 @@ package web
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -88,9 +86,7 @@ func TestNotesInTheBrowser(t *testing.T) {
 		run(`[...document.querySelectorAll(".row")].find(e => e.textContent.includes("goes wrong")).click()`), until(`document.querySelector("#heading").textContent.startsWith("#2 ")`),
 		press("n", false), until(`document.querySelector("#noting").open && document.querySelector("#noteon").textContent.includes("#2 ")`),
 		chromedp.KeyEvent("refuse this"), chromedp.KeyEvent(kb.Enter), until(`document.querySelector("#notewrong").textContent.includes("refused") && document.querySelector("#noting").open`))
-	if dir := os.Getenv("SCREENS"); dir != "" {
-		os.WriteFile(filepath.Join(dir, "note-light.png"), picture(t, ctx), 0o644)
-	}
+	screen(t, ctx, "note-light")
 	do(t, ctx, run(`document.querySelector("#notetext").value = "<img src=x onerror=window.hit=1>"; 0`), chromedp.KeyEvent(kb.Enter), until(`!document.querySelector("#noting").open`),
 		until(rowTexts+`.includes("note on 2: <img src=x")`),
 		// The entry that is open shows it, and leads to it.
@@ -103,9 +99,7 @@ func TestNotesInTheBrowser(t *testing.T) {
 	do(t, ctx, chromedp.KeyEvent(kb.Escape), until(`document.querySelector("#details").hidden`), run(`document.querySelector("#note").click()`),
 		until(`document.querySelector("#noteon").textContent.includes("at the end")`), chromedp.KeyEvent("that was all"), run(`document.querySelector("#notekeep").click()`),
 		until(rowTexts+`.includes("that was all")`))
-	if dir := os.Getenv("SCREENS"); dir != "" {
-		os.WriteFile(filepath.Join(dir, "note-list.png"), picture(t, ctx), 0o644)
-	}
+	screen(t, ctx, "note-list")
 }
 
 // A button keeps what a ring holds, where there is one.

@@ -2,8 +2,6 @@ package web
 
 import (
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -69,10 +67,6 @@ func TestOverviewInTheBrowser(t *testing.T) {
 }
 
 func TestOverviewScreens(t *testing.T) {
-	dir := os.Getenv("SCREENS")
-	if dir == "" {
-		dir = t.TempDir()
-	}
 	ctx := browser(t)
 	r, err := record.Open("../testdata/recordings/demo.jsonl")
 	if err != nil {
@@ -83,12 +77,8 @@ func TestOverviewScreens(t *testing.T) {
 		name, theme string
 		w, h        int64
 	}{{"light", "light", 1280, 760}, {"dark", "dark", 1280, 760}, {"narrow", "light", 420, 800}} {
-		var png []byte
 		do(t, ctx, chromedp.EmulateViewport(c.w, c.h), run(`document.documentElement.dataset.theme = "`+c.theme+`"; 0`))
-		png = picture(t, ctx)
-		if err := os.WriteFile(filepath.Join(dir, "overview-"+c.name+".png"), png, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		screen(t, ctx, "overview-"+c.name)
 		if wide := get(t, ctx, chromedp.Evaluate[bool](`document.documentElement.scrollWidth > innerWidth`)); wide {
 			t.Errorf("%s: the page is wider than the window", c.name)
 		}

@@ -3,7 +3,6 @@ package web
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -193,10 +192,6 @@ func TestPlayerIsLive(t *testing.T) {
 
 func TestPlayerScreens(t *testing.T) {
 	ctx := browser(t)
-	dir := os.Getenv("SCREENS")
-	if dir == "" {
-		dir = t.TempDir()
-	}
 	r, err := record.Open("../testdata/recordings/demo.jsonl")
 	if err != nil {
 		t.Fatal(err)
@@ -207,18 +202,13 @@ func TestPlayerScreens(t *testing.T) {
 		width, height int64
 		theme         string
 	}{{"player-light", 1280, 760, "light"}, {"player-dark", 1280, 760, "dark"}, {"player-narrow", 360, 740, "dark"}, {"player-wide", 1920, 1000, "light"}} {
-		do(t, ctx, chromedp.EmulateViewport(c.width, c.height), chromedp.Navigate(demo), until(`document.querySelectorAll(".row").length > 5`),
-			run(`localStorage.setItem("theme", "`+c.theme+`"); location.reload()`),
-			until(`document.documentElement.dataset.theme === "`+c.theme+`" && document.querySelectorAll(".row:not(.loading)").length > 5`),
-			chromedp.KeyEvent("p"), until(`document.querySelector("#track .sc")`), press(" ", false),
+		inTheme(t, ctx, demo, c.width, c.height, c.theme, loaded)
+		do(t, ctx, chromedp.KeyEvent("p"), until(`document.querySelector("#track .sc")`), press(" ", false),
 			run(`document.querySelector("#jump").focus()`), run(`document.querySelector("#jump").value = "#132"; 0`), chromedp.KeyEvent(kb.Enter), until(`document.querySelector("#where").textContent.includes("132 of")`),
 			until(`document.querySelector(".row.ahead") && !document.querySelector(".row.loading")`))
 		if wide := get(t, ctx, chromedp.Evaluate[int](`document.documentElement.scrollWidth`)); int64(wide) > c.width {
 			t.Errorf("%s: the page is %d wide", c.name, wide)
 		}
-		png := picture(t, ctx)
-		if err := os.WriteFile(filepath.Join(dir, c.name+".png"), png, 0o644); err != nil {
-			t.Error(err)
-		}
+		screen(t, ctx, c.name)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -13,7 +12,7 @@ import (
 // screen keeps a picture of the page where SCREENS names a directory.
 func screen(t testing.TB, ctx context.Context, name string) {
 	t.Helper()
-	png := picture(t, ctx)
+	png := get(t, ctx, chromedp.CaptureScreenshot())
 	if len(png) < 10_000 {
 		t.Errorf("the picture %s has %d bytes", name, len(png))
 	}
@@ -26,22 +25,24 @@ func screen(t testing.TB, ctx context.Context, name string) {
 	}
 }
 
-// picture is how the page looks. A browser without a screen at times waits for a
-// frame that it has no reason to draw: then it gets one; or has just changed pages.
-func picture(t testing.TB, ctx context.Context) []byte {
+// inTheme opens a page of entries anew in a size and a theme, and waits until ready holds.
+func inTheme(t testing.TB, ctx context.Context, url string, width, height int64, theme, ready string) {
 	t.Helper()
-	for range 5 {
-		soon, cancel := context.WithTimeout(ctx, 5*time.Second)
-		png, err := chromedp.Run(soon, chromedp.CaptureScreenshot())
-		cancel()
-		if err == nil {
-			return png
-		}
-		if ctx.Err() != nil {
-			t.Fatal(err)
-		}
-		do(t, ctx, run(`document.body.style.translate = document.body.style.translate ? "" : "0"`))
+	do(t, ctx, chromedp.EmulateViewport(width, height), chromedp.Navigate(url), until(`document.querySelectorAll(".row").length > 3`),
+		run(`localStorage.setItem("theme", "`+theme+`"); 0`), reload, until(ready))
+	if is := get(t, ctx, chromedp.Evaluate[string](`document.documentElement.dataset.theme`)); is != theme {
+		t.Errorf("the theme is %q", is)
 	}
-	t.Fatal("the browser draws no picture")
-	return nil
 }
+
+// reload loads the page again, and waits until the old one is gone: what is waited
+// for next may be true of that, too.
+func reload(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+	if v, err := run(`window.going = true; location.reload()`)(ctx, t); err != nil {
+		return v, err
+	}
+	return until(`!window.going && document.body`)(ctx, t)
+}
+
+// loaded holds when there are rows.
+const loaded = `document.querySelectorAll(".row:not(.loading)").length > 5`

@@ -2,10 +2,7 @@ package web
 
 import (
 	"bytes"
-	"context"
-	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -57,37 +54,18 @@ func showTwo(t testing.TB, a, b *record.Reader) string {
 		if x[i], err = timeline.NewIndex(r); err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(func() { x[i].Close() })
 		if err := x[i].Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &Server{Source: x[0], Title: "montague.jsonl", Diff: &SideBySide{Report: rep, A: x[0], B: x[1]}}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.Serve(ctx, ln) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-		x[0].Close()
-		x[1].Close()
-	})
-	return s.URL(ln.Addr())
+	return served(t, &Server{Source: x[0], Title: "montague.jsonl", Diff: &SideBySide{Report: rep, A: x[0], B: x[1]}})
 }
 
 // Two recordings stand side by side; what differs is chosen, and both details
 // open.
 func TestSideBySide(t *testing.T) {
 	ctx := browser(t)
-	dir := os.Getenv("SCREENS")
-	if dir == "" {
-		dir = t.TempDir()
-	}
 	a, b := twoServers(t)
 	page := showTwo(t, a, b)
 	const open = `document.querySelectorAll(".row:not(.loading)").length > 3`
@@ -96,24 +74,12 @@ func TestSideBySide(t *testing.T) {
 		width, height int64
 		theme         string
 	}{{"diff-light", 1280, 760, "light"}, {"diff-dark", 1280, 760, "dark"}, {"diff-middle", 800, 600, "light"}, {"diff-narrow", 420, 800, "light"}, {"diff-narrow-dark", 420, 800, "dark"}} {
-		do(t, ctx, chromedp.EmulateViewport(c.width, c.height), chromedp.Navigate(page), until(open),
-			run(`localStorage.setItem("theme", "`+c.theme+`"); location.reload()`),
-			until(`document.documentElement.dataset.theme === "`+c.theme+`" && `+open))
-		shoot := func(name string) {
-			t.Helper()
-			png := picture(t, ctx)
-			if len(png) < 10_000 {
-				t.Errorf("%s: %d bytes", name, len(png))
-			}
-			if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644); err != nil {
-				t.Error(err)
-			}
-		}
-		shoot(c.name)
+		inTheme(t, ctx, page, c.width, c.height, c.theme, open)
+		screen(t, ctx, c.name)
 		do(t, ctx, run(`[...document.querySelectorAll(".item")].find(e => e.textContent.includes("why")).click()`),
 			until(`document.querySelector("#a pre")?.textContent.includes("wherefore") && document.querySelector("#b pre")?.textContent.includes("why")`),
 			until(`document.querySelector("#changes").textContent.includes("message/body")`))
-		shoot(c.name + "-details")
+		screen(t, ctx, c.name+"-details")
 	}
 	do(t, ctx, chromedp.EmulateViewport(1280, 760), run(`document.querySelector("#close").click()`), until(`document.querySelector("#details").hidden`))
 	if text := get(t, ctx, chromedp.Evaluate[string](`document.querySelector("#verdict").textContent`)); !strings.Contains(text, "exchanges are the same") {

@@ -59,10 +59,7 @@ func TestScreens(t *testing.T) {
 		width, height int64
 	}{{"wide", 1280, 760}, {"narrow", 420, 800}} {
 		for _, theme := range []string{"light", "dark"} {
-			do(t, ctx, chromedp.EmulateViewport(size.width, size.height), chromedp.Navigate(demo), until(`document.querySelectorAll(".row").length > 5`),
-				run(`localStorage.setItem("theme", "`+theme+`"); location.reload()`),
-				// The theme tells the new page from the one that is going.
-				until(`document.documentElement.dataset.theme === "`+theme+`" && document.querySelectorAll(".row:not(.loading)").length > 5`))
+			inTheme(t, ctx, demo, size.width, size.height, theme, loaded)
 			for _, s := range states {
 				do(t, ctx, s.steps...)
 				screen(t, ctx, s.name+"-"+size.name+"-"+theme)

@@ -7,8 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/cookiejar"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -270,20 +268,7 @@ func TestLargeFrame(t *testing.T) {
 // browser starts headless Chromium.
 func browser(t testing.TB, more ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if p, err := exec.LookPath(name); err == nil {
-			path = p
-			break
-		}
-	}
-	if path == "" {
-		const hint = "needs Chromium: apt-get install chromium"
-		if os.Getenv("CI") == "true" {
-			t.Fatal(hint)
-		}
-		t.Skip(hint)
-	}
+	path := program(t, "Chromium: apt-get install chromium", "chromium", "chromium-browser", "google-chrome")
 	o := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.WSURLReadTimeout(time.Minute), chromedp.WindowSize(1280, 800))
 	o = append(o, more...)
@@ -450,11 +435,18 @@ func pages(t testing.TB, r *record.Reader) string {
 	if err := x.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { x.Close() })
+	return served(t, &Server{Source: x, Title: "demo.jsonl"})
+}
+
+// served serves until the test ends, and returns where. What it shows has to last
+// as long: it is closed by a Cleanup that was asked for before.
+func served(t testing.TB, s *Server) (url string) {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{Source: x, Title: "demo.jsonl"}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx, ln) }()
@@ -463,7 +455,6 @@ func pages(t testing.TB, r *record.Reader) string {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		x.Close()
 	})
 	return s.URL(ln.Addr())
 }
@@ -494,11 +485,8 @@ func TestManyEntries(t *testing.T) {
 		run(`document.querySelector("#list").scrollTop = document.querySelector("#list").scrollHeight / 2; 0`),
 		until(`Math.abs(document.querySelector(".row .n").textContent - 150000) < 1000 && !document.querySelector(".row.loading")`))
 	rows := get(t, ctx, chromedp.Evaluate[int](`document.querySelectorAll(".row").length`))
-	png := picture(t, ctx)
 	if rows > 60 {
 		t.Errorf("%d rows in the page", rows)
 	}
-	if dir := os.Getenv("SCREENS"); dir != "" {
-		os.WriteFile(filepath.Join(dir, "viewer-many.png"), png, 0o644)
-	}
+	screen(t, ctx, "viewer-many")
 }
