@@ -17,6 +17,7 @@ import { Notes } from "./notes.js";
 import { Overview } from "./overview.js";
 import { Player } from "./player.js";
 import { search } from "./search.js";
+import "./theme.js";
 import { valueMenu } from "./values.js";
 import { Views } from "./views.js";
 import { Way } from "./way.js";
@@ -254,13 +255,6 @@ function button() {
 }
 
 $("follow").onclick = () => list.setFollow(!list.follow);
-
-const look = document.documentElement.dataset;
-if (localStorage.getItem("theme")) look.theme = localStorage.getItem("theme");
-$("theme").onclick = () => {
-	const dark = look.theme ? look.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-	localStorage.setItem("theme", look.theme = dark ? "light" : "dark");
-};
 
 $("keylisted").onclick = () => keys.list();
 

@@ -1,10 +1,9 @@
 // The details of one entry: what is known of it, and its bytes in four ways. All
 // text of the traffic becomes text nodes.
 
-import { node } from "./dom.js";
-import { explain, meaningOf, reference, roving } from "./explain.js";
+import { bytes, node } from "./dom.js";
+import { meaningOf, reference, roving } from "./explain.js";
 import { grip } from "./grip.js";
-import { bytes } from "./list.js";
 import { hex, pager, pretty, raw, Tree } from "./tabs.js";
 
 const ways = { pretty: "Pretty", raw: "Raw", tree: "Tree", hex: "Hex" };

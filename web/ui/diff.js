@@ -1,10 +1,10 @@
 // Two recordings side by side. All text of the traffic becomes text nodes.
 
 import { contents, heading } from "./details.js";
-import { node } from "./dom.js";
+import { $, node } from "./dom.js";
 import { longList } from "./list.js";
+import "./theme.js";
 
-const $ = (id) => document.getElementById(id);
 const names = { "-": "minus", "+": "plus", "~": "tilde", "=": "same" };
 const shown = { "-": "−", "+": "+", "~": "~", "=": "" };
 const words = { "-": "only in A", "+": "only in B", "~": "differs", "=": "the same" };
@@ -146,14 +146,6 @@ $("close").onclick = () => {
 	hide();
 	$("list").focus();
 };
-$("theme").onclick = () => {
-	const root = document.documentElement;
-	const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-	root.dataset.theme = dark ? "light" : "dark";
-	localStorage.setItem("theme", root.dataset.theme);
-};
-if (localStorage.getItem("theme")) document.documentElement.dataset.theme = localStorage.getItem("theme");
-
 document.addEventListener("keydown", (e) => {
 	if (e.ctrlKey || e.metaKey || e.altKey) return;
 	if (e.key === "Escape" && !$("details").hidden) $("close").click();

@@ -25,6 +25,13 @@ export function h(what, props, ...children) {
 
 export const within = (n, least, most) => Math.max(least, Math.min(n, most));
 
+// svg makes an element of a picture.
+export function svg(name, attributes) {
+	const el = document.createElementNS("http://www.w3.org/2000/svg", name);
+	for (const [k, v] of Object.entries(attributes)) el.setAttribute(k, v);
+	return el;
+}
+
 export const many = (n, one, more) => `${n.toLocaleString("en")} ${n === 1 ? one : more}`;
 
 // fill puts a text into an element, without a new node where there is one.

@@ -1,7 +1,7 @@
 // The ladder: the list as a sequence diagram. Each row is an arrow between the
 // lanes of a client, the proxy and a server; brackets join requests and answers.
 
-import { clock, node } from "./dom.js";
+import { clock, node, svg } from "./dom.js";
 import { Lanes } from "./lanes.js";
 
 const page = 100; // rows in a request
@@ -13,14 +13,6 @@ const y = 31; // of an arrow in its row
 export const tall = 46;
 
 const phases = { tcp: "connect", stream: "stream", tls: "TLS", sasl: "SASL", dialback: "dialback", bind: "bind", online: "online", closing: "closing", closed: "closed" };
-const signs = { open: "●", close: "○", secure: "▣", note: "◆", compress: "▤" };
-const svgns = "http://www.w3.org/2000/svg";
-
-function shape(name, attributes) {
-	const el = document.createElementNS(svgns, name);
-	for (const [k, v] of Object.entries(attributes)) el.setAttribute(k, v);
-	return el;
-}
 
 const took = (ms) => (ms < 10 ? `${ms.toFixed(1)} ms` : ms < 10000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 
@@ -121,7 +113,7 @@ export class Ladder {
 		const put = (cls, word) => words.push(node("span", cls, word));
 		if (stage) put("stagenumber", stage);
 		if (row.outcome) put("tag", row.outcome === "dropped" ? "✕ dropped" : row.outcome);
-		if (!row.dir) put("sign", signs[row.kind] || "·");
+		if (!row.dir) put("sign", row.sign);
 		words.push(row.summary);
 		if (row.codes) put("code", `${{ error: "✖", warning: "▲" }[level] || "•"} ${row.codes.join(" ")}`);
 		else if (level) put("code", { error: "✖", warning: "▲" }[level]);
@@ -146,15 +138,15 @@ export class Ladder {
 
 	#draw(row, at, p, step, ends, gap) {
 		const { all, wide, proxy } = this.lanes;
-		const svg = shape("svg", { "aria-hidden": "true", width: wide, height: tall });
-		const line = (cls, x1, y1, x2, y2) => svg.append(shape("line", { class: cls, x1, y1, x2, y2 }));
+		const picture = svg("svg", { "aria-hidden": "true", width: wide, height: tall });
+		const line = (cls, x1, y1, x2, y2) => picture.append(svg("line", { class: cls, x1, y1, x2, y2 }));
 		if (ends && step && step.phase !== "online") {
 			const [a, b] = [ends.client.x, ends.server.x].sort((m, n) => m - n);
-			svg.append(shape("rect", { class: `band ${step.phase}`, x: a, y: 0, width: b - a, height: tall }));
+			picture.append(svg("rect", { class: `band ${step.phase}`, x: a, y: 0, width: b - a, height: tall }));
 		}
 		for (const l of all) line(`lane ${l.side}`, l.x, gap >= 1 ? 9 : 0, l.x, tall);
 		if (gap >= 1) for (const l of all) line("pause", l.x, 0, l.x, 9);
-		if (!ends) return svg;
+		if (!ends) return picture;
 		const a = ends.client.x, b = ends.server.x;
 		const middle = proxy > Math.min(a, b) && proxy < Math.max(a, b) ? proxy : (a + b) / 2;
 		const cross = (x) => {
@@ -168,9 +160,9 @@ export class Ladder {
 			if (row.outcome === "dropped") to = middle;
 			const ahead = Math.sign(to - from) || 1;
 			line("arrow", from, y, to - ahead * 8, y);
-			svg.append(shape("path", { class: "head", d: `M${to - ahead} ${y}l${-ahead * 9} -5v10z` }));
+			picture.append(svg("path", { class: "head", d: `M${to - ahead} ${y}l${-ahead * 9} -5v10z` }));
 			if (row.outcome === "dropped") cross(middle);
-			else if (row.outcome) svg.append(shape("path", { class: "knot", d: `M${middle} ${y - 6}l6 6l-6 6l-6 -6z` }));
+			else if (row.outcome) picture.append(svg("path", { class: "knot", d: `M${middle} ${y - 6}l6 6l-6 6l-6 -6z` }));
 			else line("tick", middle, y - 3, middle, y + 3);
 		}
 		for (const q of p?.pairs || []) {
@@ -179,8 +171,8 @@ export class Ladder {
 			const [own, other] = q.dir === "CS" ? [lane.client.x, lane.server.x] : [lane.server.x, lane.client.x];
 			const x = own + Math.sign(own - other) * (7 + 5 * q.track);
 			const d = at === q.from ? `M${own} ${y}H${x}V${tall}` : at === q.to ? `M${own} ${y}H${x}V0` : `M${x} 0V${tall}`;
-			svg.append(shape("path", { class: "pair", d }));
+			picture.append(svg("path", { class: "pair", d }));
 		}
-		return svg;
+		return picture;
 	}
 }

@@ -114,4 +114,4 @@ export class Lanes {
 }
 
 // short leaves the domain of a full address out: romeo/orchard.
-const short = (name) => name.replace(/^([^@/]+)@[^/]+\/(.+)$/s, "$1/$2");
+export const short = (name) => name.replace(/^([^@/]+)@[^/]+\/(.+)$/s, "$1/$2");

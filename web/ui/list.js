@@ -5,8 +5,6 @@
 
 import { h, within } from "./dom.js";
 
-export { bytes, clock } from "./dom.js";
-
 const page = 100; // rows in a request
 const kept = 4000; // rows to remember
 const around = 60; // rows around the screen that are asked for, too

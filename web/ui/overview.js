@@ -1,7 +1,7 @@
 // The overview: connections and how they stand, traffic over time, how long
 // answers took, what was found.
 
-import { many, node } from "./dom.js";
+import { many, node, svg } from "./dom.js";
 
 const pace = 400; // milliseconds between two looks
 const columns = { id: "Connection", kind: "Kind", phase: "Phase", jid: "Address", tls: "TLS", mechanism: "Login", since: "Since", stanzas: "Stanzas → ←", bytes: "Bytes → ←", unacked: "Unacked", rtt: "RTT", unanswered: "Unanswered", findings: "Findings" };
@@ -9,12 +9,6 @@ const signs = { error: "✖", warning: "▲", note: "ℹ" };
 
 const ms = (ns) => ns >= 1e9 ? `${(ns / 1e9).toFixed(1)} s` : `${(ns / 1e6).toFixed(ns < 1e7 ? 2 : 0)} ms`;
 const bytes = (n) => n >= 1e6 ? `${(n / 1e6).toFixed(1)} MB` : n >= 1e3 ? `${(n / 1e3).toFixed(1)} kB` : `${n} B`;
-
-function svg(name, attrs) {
-	const el = document.createElementNS("http://www.w3.org/2000/svg", name);
-	for (const [k, v] of Object.entries(attrs)) el.setAttribute(k, v);
-	return el;
-}
 
 export class Overview {
 	#box; #to; #shown = false; #dirty = false; #waiting = 0; #version = ""; #by = "id"; #down = false; #range = null;

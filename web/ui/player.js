@@ -2,7 +2,7 @@
 // is the last at a time and when the next one is; the page asks again when the
 // clock has come there, so that a million entries play as ten do.
 
-import { $, clock, fill, two } from "./dom.js";
+import { $, clock, fill, two, within } from "./dom.js";
 import { Track } from "./track.js";
 
 const longGap = 5; // seconds
@@ -65,7 +65,7 @@ export class Player {
 	// faster takes the next speed (1), or the one before (-1).
 	faster(by) {
 		const el = $("speed");
-		el.selectedIndex = Math.max(0, Math.min(el.selectedIndex + by, el.options.length - 1));
+		el.selectedIndex = within(el.selectedIndex + by, 0, el.options.length - 1);
 		el.onchange();
 		this.#say(`${el.value} times as fast`);
 	}
@@ -265,7 +265,7 @@ export function readPlace(text, start, length) {
 	const day = new Date(start);
 	let t = (day.setHours(0, 0, 0, 0) - start) / 1000 + seconds;
 	if (t < -0.001 && t + 86400 <= length) t += 86400; // the recording goes on past midnight
-	return { t: Math.max(0, Math.min(t, length)) };
+	return { t: within(t, 0, length) };
 }
 
 // span puts a duration into words.

@@ -2,9 +2,8 @@
 // wrong and where notes are. What the client sent stands above the line, what
 // the server sent below. Colours are the style sheet's.
 
-import { $, many, two } from "./dom.js";
+import { $, many, svg, two, within } from "./dom.js";
 
-const svgNS = "http://www.w3.org/2000/svg";
 const column = 3; // pixels, one of them between two
 const top = 15, tall = 38, foot = 9; // pixels: times, bars, marks
 const longGap = 5; // seconds
@@ -85,9 +84,7 @@ export class Track {
 		for (let i = 1; i * every < length; i++) {
 			const x = (i * every * width) / length;
 			if (x + 40 > width) break;
-			const text = document.createElementNS(svgNS, "text");
-			text.setAttribute("x", x + 4);
-			text.setAttribute("y", 10);
+			const text = svg("text", { x: x + 4, y: 10 });
 			text.textContent = short(i * every, every);
 			out.push(path("tick", `M${x.toFixed(1)} 0v${top + tall}`), text);
 		}
@@ -97,23 +94,18 @@ export class Track {
 	// point tells what is under the pointer.
 	#point(e) {
 		const box = this.#box.getBoundingClientRect();
-		const part = Math.max(0, Math.min((e.clientX - box.left) / box.width, 1));
+		const part = within((e.clientX - box.left) / box.width, 0, 1);
 		const c = this.#columns[Math.min(Math.floor(part * this.#columns.length), this.#columns.length - 1)];
 		if (!c) return;
 		const words = [this.#stamp(part * this.#length)];
 		for (const [n, one, more] of [[c.cs + c.sc, "entry", "entries"], [c.errors, "error", "errors"], [c.warnings, "warning", "warnings"], [c.notes, "note", "notes"]]) if (n) words.push(many(n, one, more));
 		const tip = Object.assign($("tip"), { textContent: words.join(" · "), hidden: false });
 		const wide = tip.offsetWidth;
-		tip.style.left = `${Math.max(0, Math.min(part * box.width - wide / 2, box.width - wide))}px`;
+		tip.style.left = `${within(part * box.width - wide / 2, 0, box.width - wide)}px`;
 	}
 }
 
-function path(cls, d) {
-	const el = document.createElementNS(svgNS, "path");
-	el.setAttribute("class", cls);
-	el.setAttribute("d", d || "M0 0");
-	return el;
-}
+const path = (cls, d) => svg("path", { class: cls, d: d || "M0 0" });
 
 // short is a time since the start as it stands at a line, for lines that are
 // every seconds apart.

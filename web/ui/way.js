@@ -1,9 +1,9 @@
 // The way of a message: its stages in words, and in the ladder by numbers.
 
 import { node } from "./dom.js";
+import { short } from "./lanes.js";
 
 const words = { delivers: "delivered", "carbon of": "carbon", "copy of": "archive copy", "receipt for": "receipt", refuses: "refused", resends: "sent again", answers: "answered", acks: "acknowledged", corrects: "corrected", "replies to": "reply", "reacts to": "reaction", marks: "marked" };
-const short = (name) => name.replace(/^([^@/]+)@[^/]+\/(.+)$/s, "$1/$2");
 
 export class Way {
 	#bar; #ladder; #choose; #stages = []; #now = -1;
