@@ -83,7 +83,8 @@ func (e *Entry) Class() Class {
 	}
 	switch string(f.Name) {
 	case "message":
-		if len(f.Raw) <= maxTyping && bytes.Contains(f.Raw, []byte("http://jabber.org/protocol/chatstates")) && !bytes.Contains(f.Raw, []byte("<body")) {
+		// The body is looked for first: most messages have one, near the beginning.
+		if len(f.Raw) <= maxTyping && !bytes.Contains(f.Raw, []byte("<body")) && bytes.Contains(f.Raw, []byte("http://jabber.org/protocol/chatstates")) {
 			return Typing
 		}
 		return Message
