@@ -207,21 +207,28 @@ func (c *conn) handle(ctx context.Context, in session.Input) {
 			own = int(session.Server)
 		}
 	}
-	c.prepare(c.sess.Handle(in), own)(ctx)
+	c.carryOut(ctx, c.prepare(c.sess.Handle(in), own))
 }
 
 // elapsed hands in a time that is over.
 func (c *conn) elapsed(timer int64) {
 	c.mu.Lock()
-	c.prepare(c.sess.Handle(session.Input{On: session.Elapsed, Timer: timer}), noLeg)(context.Background())
+	c.carryOut(context.Background(), c.prepare(c.sess.Handle(session.Input{On: session.Elapsed, Timer: timer}), noLeg))
+}
+
+// A turn is what was decided and has its place in the order: carryOut does it.
+type turn struct {
+	effects []session.Effect
+	own     int        // the leg that is written to at once
+	locked  [2]bool    // legs whose wmu is held
+	others  [2]bool    // legs in whose queues it stands
+	before  [2][]piece // what was decided earlier, and waits for a leg that is held
 }
 
 // prepare records what was decided and takes its turn at the legs; the caller
-// holds mu, which is given back. What is returned does the rest, and may wait for
-// the peers. own is the leg that is written to at once.
-func (c *conn) prepare(effects []session.Effect, own int) (run func(context.Context)) {
-	var locked, others [2]bool
-	var before [2][]piece // what was decided earlier, and waits for a leg that is taken here
+// holds mu, which is given back. carryOut has to follow: it may wait for the peers.
+func (c *conn) prepare(effects []session.Effect, own int) turn {
+	t := turn{effects: effects, own: own}
 	for i := range effects {
 		if e := &effects[i]; e.Do == session.Tap {
 			c.tap.put(e)
@@ -238,30 +245,30 @@ func (c *conn) prepare(effects []session.Effect, own int) (run func(context.Cont
 	}
 	for i := range effects {
 		e := &effects[i]
-		if e.Do != session.Send && e.Do != session.Slow && e.Do != session.Compress || locked[e.Leg] {
+		if e.Do != session.Send && e.Do != session.Slow && e.Do != session.Compress || t.locked[e.Leg] {
 			continue
 		}
 		l := &c.legs[e.Leg]
 		switch {
 		case e.Do == session.Compress:
 			l.wmu.Lock()
-			locked[e.Leg], before[e.Leg] = true, l.waiting()
+			t.locked[e.Leg], t.before[e.Leg] = true, l.waiting()
 			continue
-		case !others[e.Leg] && (own == everyLeg || own == int(e.Leg)) && l.wmu.TryLock():
-			locked[e.Leg], before[e.Leg] = true, l.waiting()
+		case !t.others[e.Leg] && (own == everyLeg || own == int(e.Leg)) && l.wmu.TryLock():
+			t.locked[e.Leg], t.before[e.Leg] = true, l.waiting()
 			continue
 		}
-		others[e.Leg] = true
+		t.others[e.Leg] = true
 		l.put(piece{b: e.Bytes, slow: e.Do == session.Slow, rate: e.Rate})
 	}
 	c.order.Unlock()
-	return func(ctx context.Context) { c.carryOut(ctx, effects, own, locked, others, before) }
+	return t
 }
 
 // carryOut does what prepare has left.
-func (c *conn) carryOut(ctx context.Context, effects []session.Effect, own int, locked, others [2]bool, before [2][]piece) {
+func (c *conn) carryOut(ctx context.Context, t turn) {
 	var failed [2]error
-	direct := locked
+	direct := t.locked
 	fails := func(leg session.Leg, err error) {
 		if failed[leg] == nil {
 			failed[leg] = err
@@ -271,35 +278,33 @@ func (c *conn) carryOut(ctx context.Context, effects []session.Effect, own int, 
 		for i := range c.legs {
 			l := &c.legs[i]
 			switch leg := session.Leg(i); {
-			case locked[i]:
+			case t.locked[i]:
 				fails(leg, l.unlock())
-			case others[i] && (own == everyLeg || own == i):
+			case t.others[i] && (t.own == everyLeg || t.own == i):
 				fails(leg, l.flush())
-			case others[i]:
+			case t.others[i]:
 				c.bg.run(func() {
 					if err := l.flush(); err != nil {
 						c.handle(context.Background(), session.Input{On: session.WriteFailed, Leg: leg, Err: endError(err)})
 					}
 				})
 			}
-			locked[i], others[i] = false, false
+			t.locked[i], t.others[i] = false, false
 		}
 	}
-	for i := range before { // and nothing that was queued since
-		if len(before[i]) > 0 {
-			c.legs[i].carryAllLocked(before[i])
-		}
+	for i, list := range t.before { // and nothing that was queued since
+		c.legs[i].carryAllLocked(list)
 	}
 	compressed := false
-	for i := range effects {
-		switch e := &effects[i]; e.Do {
+	for i := range t.effects {
+		switch e := &t.effects[i]; e.Do {
 		case session.Record:
 		case session.Send, session.Slow:
-			if direct[e.Leg] && !locked[e.Leg] { // after something else
+			if direct[e.Leg] && !t.locked[e.Leg] { // after something else
 				c.legs[e.Leg].wmu.Lock()
-				locked[e.Leg] = true
+				t.locked[e.Leg] = true
 			}
-			if locked[e.Leg] && failed[e.Leg] == nil {
+			if t.locked[e.Leg] && failed[e.Leg] == nil {
 				failed[e.Leg] = c.legs[e.Leg].carryOutLocked(piece{b: e.Bytes, slow: e.Do == session.Slow, rate: e.Rate})
 			}
 		case session.Compress:

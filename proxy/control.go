@@ -335,8 +335,9 @@ func (c *conn) ask(in session.Input) error {
 // background gives the session an input and has the answer carried out by a
 // goroutine. The caller holds mu, which is given back.
 func (c *conn) background(in session.Input) {
-	run := c.prepare(c.sess.Handle(in), noLeg)
-	if !c.bg.run(func() { run(context.Background()) }) {
-		run(context.Background()) // the legs are closed
+	t := c.prepare(c.sess.Handle(in), noLeg)
+	run := func() { c.carryOut(context.Background(), t) }
+	if !c.bg.run(run) {
+		run() // the legs are closed
 	}
 }

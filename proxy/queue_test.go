@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"io"
 	"net"
 	"testing"
@@ -35,7 +34,7 @@ func TestLegOrder(t *testing.T) {
 	}
 	defer log.Close()
 	c := newConn(&Proxy{Log: log}, 1, nc, door{})
-	say := func(text string, own int) func(context.Context) {
+	say := func(text string, own int) turn {
 		c.mu.Lock()
 		return c.prepare([]session.Effect{{Do: session.Send, Leg: session.Client, Bytes: []byte(text)}}, own)
 	}
@@ -45,9 +44,9 @@ func TestLegOrder(t *testing.T) {
 	}, int(session.Client))
 	second := say("second ", noLeg)
 	third := say("third ", noLeg)
-	first(t.Context())
-	third(t.Context())
-	second(t.Context())
+	for _, x := range []turn{first, third, second} {
+		c.carryOut(t.Context(), x)
+	}
 	b := make([]byte, len("first second third "))
 	if _, err := io.ReadFull(peer, b); err != nil || string(b) != "first second third " {
 		t.Errorf("%q %v", b, err)
