@@ -175,14 +175,14 @@ func text(err error) string {
 // Decide decides about a frame that is held; the error says why that is not
 // possible, and the frame stays.
 func (p *Proxy) Decide(conn int, v session.Verdict) error {
-	return p.do(conn, session.Input{On: session.Decided, Verdict: v})
+	return p.do(conn, session.Input{On: session.Decided, Verdict: &v})
 }
 
 // Inject puts elements into a connection, at the next boundary between elements of
 // the direction; the error says why that is not possible. They may be sent after
 // Inject has returned.
 func (p *Proxy) Inject(conn int, in session.Injection) error {
-	return p.do(conn, session.Input{On: session.Put, Injection: in})
+	return p.do(conn, session.Input{On: session.Put, Injection: &in})
 }
 
 func (p *Proxy) do(id int, in session.Input) error {

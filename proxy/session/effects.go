@@ -57,8 +57,8 @@ type Input struct {
 	Over           bool // Unanswered: and the session is over with that
 	Manner         []string
 	Judge          Judge
-	Verdict        Verdict
-	Injection      Injection
+	Verdict        *Verdict   // a pointer, as Injection: inputs lie on the stacks of goroutines that wait
+	Injection      *Injection // for a peer, and there is one for each direction of each connection
 	Timer          int64
 }
 

@@ -104,13 +104,13 @@ func (p *play) meddle(kind byte, d record.Dir) {
 		p.timers = p.timers[1:]
 		p.handle(Input{On: Elapsed, Timer: id})
 	case kind == 4:
-		in := Input{On: Put, Injection: Injection{Dir: d, Bytes: []byte("<iq xmlns='jabber:client' type='get' id='1'/>"), Swallow: true}}
+		in := Input{On: Put, Injection: &Injection{Dir: d, Bytes: []byte("<iq xmlns='jabber:client' type='get' id='1'/>"), Swallow: true}}
 		if p.s.Refuses(in) == nil {
 			p.handle(in)
 		}
 	default:
 		for _, h := range p.s.Held() {
-			p.handle(Input{On: Decided, Verdict: Verdict{Dir: h.Dir, Offset: h.Offset, Decision: []Decision{Pass, DropIt}[kind&1], All: kind == 6}})
+			p.handle(Input{On: Decided, Verdict: &Verdict{Dir: h.Dir, Offset: h.Offset, Decision: []Decision{Pass, DropIt}[kind&1], All: kind == 6}})
 			return
 		}
 	}

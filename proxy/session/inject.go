@@ -50,9 +50,9 @@ func refuse(format string, args ...any) error { return fmt.Errorf("session: "+fo
 func (s *Session) Refuses(in Input) error {
 	switch in.On {
 	case Put:
-		return s.refusesPut(in.Injection)
+		return s.refusesPut(*in.Injection)
 	case Decided:
-		return s.refusesVerdict(in.Verdict)
+		return s.refusesVerdict(*in.Verdict)
 	}
 	return nil
 }

@@ -168,7 +168,7 @@ func (f *fray) step() {
 			case DelayIt:
 				v.For = time.Second
 			}
-			in := Input{On: Decided, Verdict: v}
+			in := Input{On: Decided, Verdict: &v}
 			if err := s.Refuses(in); err != nil && v.Decision != AnswerIt {
 				f.t.Errorf("refused %+v: %v", v, err)
 			} else if err == nil {
@@ -183,7 +183,7 @@ func (f *fray) step() {
 			f.handle(Input{On: Elapsed, Timer: id})
 		}
 	case 10:
-		in := Input{On: Put, Injection: Injection{Reason: Reason{By: "viewer"}, Dir: d, Bytes: f.stanza("put"), Swallow: true}}
+		in := Input{On: Put, Injection: &Injection{Reason: Reason{By: "viewer"}, Dir: d, Bytes: f.stanza("put"), Swallow: true}}
 		if f.r.IntN(3) == 0 {
 			in.Injection.Bytes = []byte("<iq xmlns='jabber:client' type='get' id='ask'><ping xmlns='urn:xmpp:ping'/></iq>")
 		}

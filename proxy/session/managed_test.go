@@ -251,7 +251,7 @@ func (c *couple) decide() {
 		v.Decision = DropIt
 		c.dropped[string(m[1])] = true
 	}
-	c.handle(Input{On: Decided, Verdict: v})
+	c.handle(Input{On: Decided, Verdict: &v})
 }
 
 func (c *couple) step() {
@@ -270,7 +270,7 @@ func (c *couple) step() {
 	case 19, 20:
 		c.decide()
 	case 21:
-		in := Input{On: Put, Injection: Injection{Reason: Reason{By: "viewer"}, Dir: l.Receives(), Bytes: []byte("<message id='own'/>")}}
+		in := Input{On: Put, Injection: &Injection{Reason: Reason{By: "viewer"}, Dir: l.Receives(), Bytes: []byte("<message id='own'/>")}}
 		if c.s.Refuses(in) == nil && c.up[0] && c.up[1] {
 			c.handle(in)
 		}

@@ -203,9 +203,9 @@ func parseInput(t *testing.T, transport Transport, s string) Input {
 		decision, xml, _ := strings.Cut(what, " ")
 		fmt.Sscan(at, &v.Offset)
 		v.Decision, v.Bytes = Decision(decision), []byte(xml)
-		return Input{On: Decided, Verdict: v}
+		return Input{On: Decided, Verdict: &v}
 	case "put", "put-swallow":
-		return Input{On: Put, Injection: Injection{Reason: Reason{By: "viewer"}, Dir: record.Dir(leg), Bytes: []byte(tail), Swallow: word == "put-swallow"}}
+		return Input{On: Put, Injection: &Injection{Reason: Reason{By: "viewer"}, Dir: record.Dir(leg), Bytes: []byte(tail), Swallow: word == "put-swallow"}}
 	case "elapsed":
 		in := Input{On: Elapsed}
 		fmt.Sscan(rest, &in.Timer)

@@ -330,9 +330,9 @@ func (s *Session) Handle(in Input) []Effect {
 	case Arm:
 		s.arm(in.Judge)
 	case Decided:
-		s.decided(in.Verdict)
+		s.decided(*in.Verdict)
 	case Put:
-		s.injected(in.Injection)
+		s.injected(*in.Injection)
 	case Elapsed:
 		s.elapsed(in.Timer)
 	case Accepted:
