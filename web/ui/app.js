@@ -93,6 +93,20 @@ function open(n) {
 	ask({ op: "entry", n });
 	moving.find({ n }, (m) => m.exact && list.reveal(m.at));
 }
+
+// only filters the list by a term.
+function only(term) {
+	$("filter").value = term;
+	filter.set(term);
+	views.show("list");
+}
+
+// What the server drew says where it leads.
+document.addEventListener("click", (e) => {
+	const { go, term } = e.target.closest?.("[data-go], [data-term]")?.dataset || {};
+	if (go) open(Number(go));
+	if (term) only(term);
+});
 address.on("entry", (n) => {
 	if (Number(n) && Number(n) !== details.shown) open(Number(n));
 });
@@ -100,11 +114,7 @@ address.on("entry", (n) => {
 const overview = new Overview($("overview"), {
 	ask,
 	open,
-	filter: (term) => {
-		$("filter").value = term;
-		filter.set(term);
-		views.show("list");
-	},
+	filter: only,
 });
 views.add("overview", "Overview", $("overview"), { show: () => overview.show(), hide: () => overview.hide() });
 live.on("overview", (m) => overview.answer(m));

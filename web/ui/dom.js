@@ -23,6 +23,22 @@ export function h(what, props, ...children) {
 	return el;
 }
 
+// made makes what the server drew: a text, or [what, {attributes}, …inside].
+export function made(tree, space = "http://www.w3.org/1999/xhtml") {
+	if (!Array.isArray(tree)) return document.createTextNode(tree);
+	const [what, ...inside] = tree;
+	const [name, ...classes] = what.split(".");
+	if (name === "svg") space = "http://www.w3.org/2000/svg";
+	const el = document.createElementNS(space, name);
+	if (classes.length) el.setAttribute("class", classes.join(" "));
+	if (inside[0]?.constructor === Object) for (const [k, v] of Object.entries(inside.shift())) el.setAttribute(k, v);
+	el.append(...inside.map((part) => made(part, space)));
+	return el;
+}
+
+// draw puts what the server drew in the place of what an element has.
+export const draw = (el, trees) => el.replaceChildren(...trees.map((tree) => made(tree)));
+
 export const within = (n, least, most) => Math.max(least, Math.min(n, most));
 
 // svg makes an element of a picture.
