@@ -101,7 +101,7 @@ func compiled(source string) (*filter.Filter, error) {
 	if strings.TrimSpace(source) == "" {
 		return nil, nil
 	}
-	if len(source) > maxRequest {
+	if len(source) > maxFilter {
 		return nil, &refusal{http.StatusBadRequest, "The filter is too long.", "shorten it"}
 	}
 	f, err := filter.Compile(source)

@@ -231,9 +231,9 @@ func (c *choice) shorten(total int) {
 
 // wait waits until the timeline is further than st, or there is another filter
 // than that with the given number.
-func (c *choice) wait(ctx context.Context, src Source, st timeline.Status, generation int) {
+func (c *choice) wait(ctx context.Context, src Source, st timeline.Status, generation int, changed <-chan struct{}) {
 	c.mu.Lock()
-	changed, other := c.changed, c.generation != generation
+	other := c.generation != generation
 	c.mu.Unlock()
 	if other {
 		return

@@ -182,7 +182,7 @@ func (p *page) values(q request) any {
 		return out
 	}
 	for _, f := range valuesOf(entries[0]) {
-		if len(f[1]) <= maxRequest/8 {
+		if len(f[1]) <= maxFilter/8 {
 			out.Values = append(out.Values, f)
 		}
 	}

@@ -32,6 +32,12 @@
 //	$ curl -H "Authorization: Bearer $T" -d '{"exact":false}' "$V/api/save"
 //	$ curl -H "Authorization: Bearer $T" -F file=@bug.jsonl "$V/api/open"
 //	$ curl -H "Authorization: Bearer $T" -d '{"a":"","b":"ID"}' "$V/api/compare"
+//	$ curl -H "Authorization: Bearer $T" -d '{}' "$V/api/sessions"
+//	$ curl -H "Authorization: Bearer $T" -d '{"expr":"message","on":true}' "$V/api/arm"
+//	$ curl -H "Authorization: Bearer $T" -d '{}' "$V/api/held"
+//	$ curl -H "Authorization: Bearer $T" -d '{"conn":1,"dir":"CS","offset":2210,"verdict":"drop"}' "$V/api/decide"
+//	$ curl -H "Authorization: Bearer $T" -d '{"conn":1,"dir":"SC","xml":"<message><body>hi</body></message>"}' "$V/api/inject"
+//	$ curl -H "Authorization: Bearer $T" -d '{"name":"lose","on":false}' "$V/api/rules"
 //
 // GET /api/status tells title, start (RFC 3339), total (entries), known (the
 // first of them, whose facts are there: latencies, findings), reading (more of
@@ -85,7 +91,7 @@
 // JSON objects, with the field op; each is answered by one, with the field op.
 // The server pushes by itself hello (what can be done here, and which kinds of entries there are), status (counts: len
 // of the list, total, known, looked, which filter the list is of, counts of
-// classes) when they have changed, every 50 ms at most or every 400 ms where more
+// classes, what is armed, in words, and how many frames are held) when they have changed, every 50 ms at most or every 400 ms where more
 // comes than can be read, and beat, a sign of life, every five seconds. Everything
 // else is pulled. Nothing is queued for a page: one that is slow gets the newest
 // counts when it has taken the last ones, and one that takes nothing for ten
@@ -115,6 +121,16 @@
 //	note     n, text            notes something on an entry, or at the end
 //	keep                        keeps what the ring holds: file
 //	beat                        is answered by beat: somebody is there
+//	sessions                    connections that are open: conn, client, server, cs and sc (why nothing can be injected in that direction; "" = it can), held
+//	held                        frames that are held: conn, dir, offset, by, behind and size (bytes), xml (empty when it is longer than 160 KiB), masked
+//	decide   conn, dir, offset, verdict, xml, seconds, all, by   what becomes of one: verdict is pass, edit and answer (with xml), drop or delay (for seconds); all = those behind it, too
+//	inject   conn, dir, xml, swallow, by   puts elements into a session; swallow = the answer to an iq does not reach the other side
+//	arm      expr, on           sets a breakpoint, which holds what matches, or takes it away and lets pass what it holds (expr empty: all of them): armed, held, breakpoints
+//	rules    name, on           switches a rule; without a name only lists them: rules
+//
+// The last six are about sessions that go on, where hello says live. A field that has
+// the wrong type is an error there, and what is refused is so with its reason. What is
+// held passes by itself after the time of --hold-limit.
 //
 // # Another operation
 //

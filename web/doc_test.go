@@ -32,6 +32,7 @@ func TestDocumentedCommands(t *testing.T) {
 	}
 	s.Files = plainFiler{demo, nil}
 	s.Notes = noting{}
+	s.Intercept = &sessionsOf{changes: make(chan struct{}, 1)}
 	s.Keep = func() (string, error) { return "kept.jsonl", nil }
 	c := call(url)
 	rec := ""

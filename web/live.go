@@ -16,7 +16,8 @@ import (
 
 const (
 	maxWindow    = 500                   // rows in one answer
-	maxRequest   = 32 << 10              // bytes of a request: a note, with all of its letters escaped
+	maxRequest   = 1 << 20               // bytes of a request: a frame of maxHeld, with all of its letters escaped
+	maxFilter    = 32 << 10              // bytes of a filter
 	pace         = 50 * time.Millisecond // between two status messages,
 	slowPace     = 8 * pace              // and when there are more entries than anybody can read:
 	readable     = 40                    // in one pace
@@ -44,6 +45,9 @@ func (q *request) UnmarshalJSON(b []byte) error {
 // there: the answer to nothing is empty.
 func (q *request) into(v any) { _ = json.Unmarshal(q.whole, v) }
 
+// strictly is into for what changes something: the error says what does not fit.
+func (q *request) strictly(v any) error { return json.Unmarshal(q.whole, v) }
+
 // operations answers what the page asks, by Op. The answer has the field "op".
 var operations = map[string]func(*page, request) any{
 	"rows":     (*page).rows,
@@ -66,6 +70,12 @@ var operations = map[string]func(*page, request) any{
 	"values":   (*page).values,
 	"refine":   (*page).refine,
 	"search":   (*page).search,
+	"sessions": (*page).sessions,
+	"held":     (*page).held,
+	"decide":   (*page).decide,
+	"inject":   (*page).inject,
+	"arm":      (*page).arm,
+	"rules":    (*page).rules,
 }
 
 // patient are the operations that wait for something else than the processor.
@@ -89,6 +99,9 @@ type status struct {
 	Looked  int      `json:"looked"` // entries that the filter has looked at
 
 	Classes timeline.Counts `json:"classes"` // entries that match, of each class, hidden or not
+
+	Armed string `json:"armed"` // what may change or hold frames, in words; "" = nothing does
+	Held  int    `json:"held"`  // frames that wait for somebody to decide
 }
 
 type rows struct {
@@ -173,9 +186,11 @@ func (p *page) send(v any) error {
 func (p *page) push(ctx context.Context) {
 	before := p.source.Status().Len
 	for ctx.Err() == nil {
+		changed := p.chosen.changes() // from here on: a poke while the page rests is not lost
 		st := p.source.Status()
 		found := p.chosen.look(p.source, st)
-		if p.send(status{"status", p.shown.title, p.source.Start().Format(time.RFC3339Nano), found.length, st.Len, st.Known, st.Reading, st.Conns, st.Done, st.Trouble, found.generation, found.looked, found.counts}) != nil {
+		armed, held := p.armed()
+		if p.send(status{"status", p.shown.title, p.source.Start().Format(time.RFC3339Nano), found.length, st.Len, st.Known, st.Reading, st.Conns, st.Done, st.Trouble, found.generation, found.looked, found.counts, armed, held}) != nil {
 			return
 		}
 		if found.more {
@@ -192,7 +207,7 @@ func (p *page) push(ctx context.Context) {
 		case <-ctx.Done():
 			wait.Stop()
 		}
-		p.chosen.wait(ctx, p.source, st, found.generation)
+		p.chosen.wait(ctx, p.source, st, found.generation, changed)
 	}
 }
 

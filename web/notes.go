@@ -25,11 +25,12 @@ type hello struct {
 	Rec     string `json:"rec"`     // the id of what is shown; "" = what the viewer shows first
 	Secrets bool   `json:"secrets"` // they are shown
 	Kinds   []kind `json:"kinds"`   // of entries
+	Live    bool   `json:"live"`    // sessions go on, in which frames can be held and injected
 }
 
 func (s *Server) hello(of *shown) hello {
 	first := of.rec == ""
-	return hello{"hello", first && s.Notes != nil, first && s.Keep != nil, s.Files != nil, of.rec, s.Secrets, kinds[:]}
+	return hello{"hello", first && s.Notes != nil, first && s.Keep != nil, s.Files != nil, of.rec, s.Secrets, kinds[:], first && s.Intercept != nil}
 }
 
 // noted answers a note.
@@ -95,13 +96,17 @@ func (s *Server) note(n int, text string) error {
 	if err := s.Notes.Note(n, text); err != nil {
 		return err
 	}
-	// Those who believe that nothing more comes look again.
+	s.pokeAll() // those who believe that nothing more comes
+	return nil
+}
+
+// pokeAll has all pages look again.
+func (s *Server) pokeAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for p := range s.pages {
 		p.chosen.poke()
 	}
-	return nil
 }
 
 // enter and leave keep the list of pages. There may be too many.
@@ -122,6 +127,13 @@ func (s *Server) leave(p *page) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.pages, p)
+}
+
+// changes is closed by the next poke.
+func (c *choice) changes() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.changed
 }
 
 // poke makes wait return.

@@ -46,7 +46,8 @@ type Server struct {
 	Notes   Noter                            // keeps the notes of viewers; nil = there can be none
 	Keep    func() (string, error)           // keeps what a ring holds, and names the file; nil = there is no ring
 
-	Files Filer // saves, opens and compares; nil = nothing of this
+	Files     Filer       // saves, opens and compares; nil = nothing of this
+	Intercept Interceptor // holds and injects; nil = what is shown is no session that goes on
 
 	shelf    shelf
 	mu       sync.Mutex
@@ -85,6 +86,13 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	end := context.AfterFunc(ctx, func() { h.Close() })
 	defer end()
 	defer s.shelf.end()
+	if s.Intercept != nil {
+		ctx, cancel := context.WithCancel(ctx)
+		var wg sync.WaitGroup
+		wg.Go(func() { s.tellArmed(ctx) })
+		defer wg.Wait()
+		defer cancel()
+	}
 	if err := h.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("web: %w", err)
 	}

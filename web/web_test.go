@@ -24,10 +24,10 @@ import (
 
 const header = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"
 
-// show serves a live recording until the test ends.
-func show(t testing.TB) (*record.Log, *Server, string) {
+// show serves a live recording until the test ends, by a server on which set was called.
+func show(t testing.TB, set ...func(*Server)) (*record.Log, *Server, string) {
 	t.Helper()
-	log, s, url, _ := showCut(t)
+	log, s, url, _ := showCut(t, set...)
 	return log, s, url
 }
 
@@ -57,7 +57,7 @@ func (c *cutter) cut() {
 }
 
 // showCut does the same and returns what cuts all connections.
-func showCut(t testing.TB) (*record.Log, *Server, string, func()) {
+func showCut(t testing.TB, set ...func(*Server)) (*record.Log, *Server, string, func()) {
 	t.Helper()
 	log, err := record.CreateTemp(record.Options{})
 	if err != nil {
@@ -73,6 +73,9 @@ func showCut(t testing.TB) (*record.Log, *Server, string, func()) {
 	}
 	ln := &cutter{Listener: tcp}
 	s := &Server{Source: x, Title: "capulet.example"}
+	for _, f := range set {
+		f(s)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 2)
 	go func() { done <- x.Run(ctx) }()

@@ -145,25 +145,29 @@ func (a *armed) note(conn int, level, text string) {
 // what says what is armed, in words; "" when nothing is.
 func (a *armed) what() string {
 	var out []string
-	if n := len(a.Rule); n > 0 {
+	on := make(map[string]int) // rules, by where they come from
+	for _, st := range a.set.List() {
+		if st.On {
+			on[st.Source]++
+		}
+	}
+	if n := on["--rule"]; n > 0 {
 		out = append(out, plural(n, "rule")+" of the command line")
 	}
 	for _, s := range a.Scenario {
-		out = append(out, "scenario "+s)
+		if on["scenario "+s] > 0 {
+			out = append(out, "scenario "+s)
+		}
 	}
 	for _, path := range a.Rules {
-		n := 0
-		for _, st := range a.set.List() {
-			if st.Source == path && st.On {
-				n++
-			}
+		if n := on[path]; n > 0 {
+			out = append(out, fmt.Sprintf("%s in %s", plural(n, "rule"), filepath.Base(path)))
 		}
-		out = append(out, fmt.Sprintf("%s in %s", plural(n, "rule"), filepath.Base(path)))
 	}
 	for _, path := range a.Script {
 		out = append(out, "script "+filepath.Base(path))
 	}
-	if a.Pause != "" {
+	if on["--pause"] > 0 {
 		out = append(out, "pause "+a.Pause)
 	}
 	return strings.Join(out, ", ")

@@ -29,6 +29,8 @@ type lens struct {
 	greet   func(viewer string) // when everything listens
 	serve   func() error        // runs the proxy until it ends
 	quiet   bool                // no closing line about keeping a recording
+	armed   *armed              // what the viewer can switch; nil = nothing can be done to sessions there
+	tap     bool                // nothing is altered
 }
 
 func (l *lens) run() error {
@@ -111,6 +113,10 @@ func (l *lens) startViewer(log *record.Log, ring *ringKeeper, wg *sync.WaitGroup
 		title = l.proxy.Upstream.String()
 	}
 	srv := &web.Server{Source: index, Title: title, Secrets: l.display.ShowSecrets, Say: l.streams.say, Notes: &noter{index: index, log: log}, Files: &filer{log: log}}
+	unwatch := func() {}
+	if l.armed != nil {
+		srv.Intercept, unwatch = newInterceptor(l.proxy, l.armed, l.tap)
+	}
 	if ring != nil {
 		srv.Keep = func() (string, error) { return ring.keep("asked by the viewer") }
 	}
@@ -120,7 +126,7 @@ func (l *lens) startViewer(log *record.Log, ring *ringKeeper, wg *sync.WaitGroup
 			l.streams.say("xmpplens: viewer: %v", err)
 		}
 	})
-	return srv.URL(ln.Addr()), cancel, nil
+	return srv.URL(ln.Addr()), func() { unwatch(); cancel() }, nil
 }
 
 // watchLog says at once when recording stops.

@@ -27,6 +27,7 @@ type commandLine struct {
 	Export   exportCmd        `cmd:"" help:"Write a recording for other programs: a page, stream files, JSON Lines, text, Wireshark."`
 	Import   importCmd        `cmd:"" help:"Make a recording of a capture, of stream files, of a debug log; or a readable one of a tap whose TLS keys came later."`
 	Demo     demoCmd          `cmd:"" help:"Play a recorded conversation through the real proxy; needs no server."`
+	Send     sendCmd          `cmd:"" help:"Put a stanza into a session of a proxy that runs."`
 	Redact   redactCmd        `cmd:"" help:"Make a recording that can be shared: names, texts and secrets replaced."`
 	Check    checkCmd         `cmd:"" help:"Print what is wrong in a recording, for CI."`
 	Note     noteCmd          `cmd:"" help:"Say something about an entry of a recording; check can hold it to that."`

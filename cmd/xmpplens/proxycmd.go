@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -115,9 +116,9 @@ func (c *proxyCmd) Run(s *streams) error {
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := interruptible(s)
 	defer stop()
-	disarm := func() {}
+	disarm, hide := func() {}, func() {}
 	return (&lens{
-		storage: c.storage, web: c.webAddress(), display: c.display, proxy: p, streams: s,
+		storage: c.storage, web: c.webAddress(), display: c.display, proxy: p, streams: s, armed: &c.Armed, tap: c.Tap,
 		greet: func(viewer string) {
 			who := map[string]string{"c2s": "clients", session.KindS2S: "servers", session.KindComponent: "components"}[c.Kind]
 			if len(c.ListenSocks) > 0 {
@@ -128,6 +129,12 @@ func (c *proxyCmd) Run(s *streams) error {
 			}
 			if viewer != "" {
 				s.say("xmpplens: viewer %s", viewer)
+				end, err := (&running{URL: viewer, Listen: append(slices.Clone(c.Listen), c.ListenSocks...), PID: os.Getpid()}).announce()
+				if err != nil {
+					s.say("xmpplens: xmpplens send will need --url: %v", err)
+				} else {
+					hide = end
+				}
 			}
 			disarm = c.Armed.start(p, s.say)
 			if c.Tap {
@@ -140,7 +147,7 @@ func (c *proxyCmd) Run(s *streams) error {
 			s.say("xmpplens: %s must trust %s (xmpplens ca trust)", who, p.CA.Path())
 		},
 		serve: func() error {
-			defer func() { disarm() }()
+			defer func() { disarm(); hide() }()
 			return p.Serve(ctx, listeners...)
 		},
 	}).run()

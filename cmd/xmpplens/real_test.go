@@ -83,6 +83,7 @@ func startProxyAs(t *testing.T, attr *syscall.SysProcAttr, args ...string) *prog
 	base := []string{"proxy", "-l", p.addr, "--ca-dir", filepath.Dir(p.ca), "-w", p.file, "--web=127.0.0.1:0"}
 	p.cmd = xmpplens(t, append(base, args...)...)
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = &p.out, &p.err, attr
+	p.cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+dir)
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
