@@ -133,10 +133,16 @@ func (p *Proxy) Armed() (names []string) {
 // A Session is a connection that is open.
 type Session struct {
 	Conn           int
-	Client, Server string              // their addresses
-	Held           []session.HeldFrame // at most one of each direction
+	Client, Server string // their addresses
+	Held           []Held // at most one of each direction
 	// CS and SC say why nothing can be injected in that direction; "" = it can.
 	CS, SC string
+}
+
+// Held is a frame that waits for a verdict.
+type Held struct {
+	session.HeldFrame
+	Until time.Time // then it passes by itself
 }
 
 // Sessions are the connections that are open, by their numbers.
@@ -150,12 +156,15 @@ func (p *Proxy) Sessions() (list []Session) {
 	for _, c := range conns {
 		c.mu.Lock()
 		if !c.sess.Closed() {
-			x := Session{Conn: c.id, Held: c.sess.Held(), CS: text(c.sess.CanPut(record.CS)), SC: text(c.sess.CanPut(record.SC))}
+			x := Session{Conn: c.id, CS: text(c.sess.CanPut(record.CS)), SC: text(c.sess.CanPut(record.SC))}
 			if s := c.legs[session.Client].socket.Load(); s != nil {
 				x.Client = s.conn.RemoteAddr().String()
 			}
 			if s := c.legs[session.Server].socket.Load(); s != nil {
 				x.Server = s.conn.RemoteAddr().String()
+			}
+			for _, h := range c.sess.Held() {
+				x.Held = append(x.Held, Held{h, c.bg.until(h.Timer)})
 			}
 			list = append(list, x)
 		}
@@ -172,6 +181,22 @@ func text(err error) string {
 	return err.Error()
 }
 
+// Refuses says why Decide (with a verdict) or Inject (with an injection) would not be
+// possible now, without doing it; nil when it would.
+func (p *Proxy) Refuses(conn int, v *session.Verdict, in *session.Injection) error {
+	c := p.conn(conn)
+	if c == nil {
+		return noConnection(conn)
+	}
+	what := session.Input{On: session.Decided, Verdict: v}
+	if v == nil {
+		what = session.Input{On: session.Put, Injection: in}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sess.Refuses(what)
+}
+
 // Decide decides about a frame that is held; the error says why that is not
 // possible, and the frame stays.
 func (p *Proxy) Decide(conn int, v session.Verdict) error {
@@ -186,19 +211,26 @@ func (p *Proxy) Inject(conn int, in session.Injection) error {
 }
 
 func (p *Proxy) do(id int, in session.Input) error {
+	c := p.conn(id)
+	if c == nil {
+		return noConnection(id)
+	}
+	return c.ask(in)
+}
+
+// conn is the open connection with a number, or nil.
+func (p *Proxy) conn(id int) *conn {
 	p.mu.Lock()
-	var found *conn
+	defer p.mu.Unlock()
 	for c := range p.conns {
 		if c.id == id {
-			found = c
+			return c
 		}
 	}
-	p.mu.Unlock()
-	if found == nil {
-		return fmt.Errorf("proxy: there is no connection %d", id)
-	}
-	return found.ask(in)
+	return nil
 }
+
+func noConnection(id int) error { return fmt.Errorf("proxy: there is no connection %d", id) }
 
 // Watch returns a channel that is poked when something has changed that Sessions
 // or Armed tell. Changes that nobody has waited for become one.
@@ -265,8 +297,21 @@ func (p *Proxy) judgesNow(id int) judges {
 type background struct {
 	wg     sync.WaitGroup
 	mu     sync.Mutex
-	timers map[int64]*time.Timer // guarded by mu
-	over   bool                  // guarded by mu; nothing begins any more
+	timers map[int64]timer // guarded by mu
+	over   bool            // guarded by mu; nothing begins any more
+}
+
+// timer is one that is set.
+type timer struct {
+	*time.Timer
+	until time.Time
+}
+
+// until is when a timer ends; the zero time when it has.
+func (b *background) until(id int64) time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.timers[id].until
 }
 
 // run starts f, unless the connection is over.
@@ -288,14 +333,14 @@ func (b *background) wait(id int64, d time.Duration, f func()) {
 		return
 	}
 	if b.timers == nil {
-		b.timers = make(map[int64]*time.Timer)
+		b.timers = make(map[int64]timer)
 	}
-	b.timers[id] = time.AfterFunc(d, func() {
+	b.timers[id] = timer{time.AfterFunc(d, func() {
 		b.mu.Lock()
 		delete(b.timers, id)
 		b.mu.Unlock()
 		b.run(f)
-	})
+	}), time.Now().Add(d)}
 }
 
 // end stops the timers and waits for what runs.

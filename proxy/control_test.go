@@ -42,7 +42,7 @@ func peers(t *testing.T) (p *proxy.Proxy, client, server net.Conn) {
 }
 
 // held waits for a frame that is held.
-func held(t *testing.T, p *proxy.Proxy) (int, session.HeldFrame) {
+func held(t *testing.T, p *proxy.Proxy) (int, proxy.Held) {
 	t.Helper()
 	changes, stop := p.Watch()
 	defer stop()

@@ -144,6 +144,14 @@ type completed struct {
 	More   bool     `json:"more"` // asked again, there may be more
 }
 
+// learn looks at more entries for their values, and tells whether there are others.
+func (p *page) learn() (more bool) {
+	if v := &p.words; v.words == nil {
+		v.words, v.seen = make(map[string]map[string]int), make(map[int]bool)
+	}
+	return p.words.look(p.source)
+}
+
 // complete answers which values of Field have Part in them.
 func (p *page) complete(q request) any {
 	var want struct {
@@ -151,12 +159,8 @@ func (p *page) complete(q request) any {
 		Seq         int
 	}
 	q.into(&want)
-	v := &p.words
-	if v.words == nil {
-		v.words, v.seen = make(map[string]map[string]int), make(map[int]bool)
-	}
-	out := completed{Op: "complete", Seq: want.Seq, Values: []string{}, More: v.look(p.source)}
-	of, part := v.words[want.Field], strings.ToLower(want.Part)
+	out := completed{Op: "complete", Seq: want.Seq, Values: []string{}, More: p.learn()}
+	of, part := p.words.words[want.Field], strings.ToLower(want.Part)
 	for w := range of {
 		if strings.Contains(strings.ToLower(w), part) {
 			out.Values = append(out.Values, w)

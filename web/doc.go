@@ -122,14 +122,18 @@
 //	keep                        keeps what the ring holds: file
 //	beat                        is answered by beat: somebody is there
 //	sessions                    connections that are open: conn, client, server, cs and sc (why nothing can be injected in that direction; "" = it can), held
-//	held                        frames that are held: conn, dir, offset, by, behind and size (bytes), xml (empty when it is longer than 160 KiB), masked
-//	decide   conn, dir, offset, verdict, xml, seconds, all, by   what becomes of one: verdict is pass, edit and answer (with xml), drop or delay (for seconds); all = those behind it, too
-//	inject   conn, dir, xml, swallow, by   puts elements into a session; swallow = the answer to an iq does not reach the other side
+//	held                        frames that are held: conn, dir, offset, by, behind and size (bytes), until (it passes by itself, Unix time in milliseconds), xml (empty when it is longer than 160 KiB), masked
+//	decide   conn, dir, offset, verdict, xml, seconds, all, by, dry   what becomes of one: verdict is pass, edit and answer (with xml), drop or delay (for seconds); all = those behind it, too
+//	inject   conn, dir, xml, swallow, by, dry   puts elements into a session; swallow = the answer to an iq does not reach the other side
 //	arm      expr, on           sets a breakpoint, which holds what matches, or takes it away and lets pass what it holds (expr empty: all of them): armed, held, breakpoints
 //	rules    name, on           switches a rule; without a name only lists them: rules
 //
-// The last six are about sessions that go on, where hello says live. A field that has
-// the wrong type is an error there, and what is refused is so with its reason. What is
+//	desk                        the view of all this, drawn: held, armed, targets
+//	check    conn, dir, xml, verdict, offset, before, seq   whether something can be sent, and the XML in colour: drawn, error, hint; words that may stand behind before
+//	templates conn, dir         common stanzas for a connection: options
+//
+// The last nine are about sessions that go on, where hello says live. A field that has
+// the wrong type is an error there, and what is refused is so with its reason; with dry nothing is done, but it is said whether it would be. What is
 // held passes by itself after the time of --hold-limit.
 //
 // # Another operation

@@ -47,6 +47,7 @@ type HeldFrame struct {
 	Offset int64  `json:"offset"`
 	By     string `json:"by"`
 	Behind int    `json:"behind"`           // bytes that wait behind it
+	Until  int64  `json:"until"`            // then it passes by itself, in milliseconds of Unix time
 	Size   int    `json:"size"`             // bytes
 	XML    string `json:"xml"`              // "" = it is longer than maxHeld
 	Masked bool   `json:"masked,omitempty"` // XML lacks secrets: an edit must bring them itself
@@ -66,6 +67,7 @@ type Verdict struct {
 	Seconds float64 // of delay
 	All     bool    // about what is behind it in its direction, too
 	By      string  // who decides, for the recording
+	Dry     bool    // only checked: the error is the one that there would be
 }
 
 // An Injection puts elements into a session, at the next boundary between elements.
@@ -75,6 +77,7 @@ type Injection struct {
 	XML     string
 	Swallow bool   // the answer to an iq does not reach the other side
 	By      string // who does it, for the recording
+	Dry     bool   // only checked: the error is the one that there would be
 }
 
 // A Rule is one that can be switched.

@@ -20,6 +20,7 @@ type sessionsOf struct {
 	verdicts []Verdict
 	injected []Injection
 	on       bool
+	fails    error
 }
 
 func (x *sessionsOf) Armed() (string, int) {
@@ -44,7 +45,7 @@ func (x *sessionsOf) Decide(v Verdict) error {
 
 func (x *sessionsOf) Inject(in Injection) error {
 	x.injected = append(x.injected, in)
-	return nil
+	return x.fails
 }
 
 func (x *sessionsOf) Arm(expr string) error {
@@ -78,13 +79,18 @@ func (x *sessionsOf) Watch() (<-chan struct{}, func()) { return x.changes, func(
 // intercepting shows a recording whose one session holds a message and a login.
 func intercepting(t *testing.T) (*sessionsOf, *record.Log, string) {
 	t.Helper()
+	x := holding()
+	log, _, url := show(t, func(s *Server) { s.Intercept = x })
+	return x, log, url
+}
+
+func holding() *sessionsOf {
 	x := &sessionsOf{changes: make(chan struct{}, 1)}
 	x.list = []Session{{Conn: 1, Held: []HeldFrame{
 		{Conn: 1, Dir: "CS", Offset: 10, XML: "<message><body>hello</body></message>"},
 		{Conn: 1, Dir: "SC", Offset: 20, XML: "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AHJvbWVvAHNlY3JldA==</auth>"},
 	}}}
-	log, _, url := show(t, func(s *Server) { s.Intercept = x })
-	return x, log, url
+	return x
 }
 
 func TestInterceptAPI(t *testing.T) {

@@ -82,7 +82,7 @@ func (x *interceptor) Sessions() (list []web.Session) {
 	for _, s := range x.proxy.Sessions() {
 		out := web.Session{Conn: s.Conn, Client: s.Client, Server: s.Server, CS: plain(s.CS), SC: plain(s.SC), Held: []web.HeldFrame{}}
 		for _, h := range s.Held {
-			out.Held = append(out.Held, web.HeldFrame{Conn: s.Conn, Dir: string(h.Dir), Offset: h.Offset, By: h.By, Behind: h.Behind, XML: string(h.Raw)})
+			out.Held = append(out.Held, web.HeldFrame{Conn: s.Conn, Dir: string(h.Dir), Offset: h.Offset, By: h.By, Behind: h.Behind, Until: h.Until.UnixMilli(), XML: string(h.Raw)})
 		}
 		list = append(list, out)
 	}
@@ -112,17 +112,23 @@ func (x *interceptor) Decide(v web.Verdict) error {
 	if v.Seconds < 0 || v.Seconds > maxDelay.Seconds() {
 		return usagef(fmt.Sprintf("seconds go up to %.0f", maxDelay.Seconds()), "a frame cannot be delayed for %v seconds", v.Seconds)
 	}
-	return x.explain(x.proxy.Decide(v.Conn, session.Verdict{
+	what := session.Verdict{
 		Decision: decisions[i].decision, Dir: record.Dir(v.Dir), Offset: v.Offset, Bytes: []byte(v.XML),
 		For: time.Duration(v.Seconds * float64(time.Second)), By: v.By, All: v.All,
-	}), v.Conn)
+	}
+	if v.Dry {
+		return x.explain(x.proxy.Refuses(v.Conn, &what, nil), v.Conn)
+	}
+	return x.explain(x.proxy.Decide(v.Conn, what), v.Conn)
 }
 
 // Inject implements web.Interceptor.
 func (x *interceptor) Inject(in web.Injection) error {
-	return x.explain(x.proxy.Inject(in.Conn, session.Injection{
-		Reason: session.Reason{By: in.By}, Dir: record.Dir(in.Dir), Bytes: []byte(in.XML), Swallow: in.Swallow,
-	}), in.Conn)
+	what := session.Injection{Reason: session.Reason{By: in.By}, Dir: record.Dir(in.Dir), Bytes: []byte(in.XML), Swallow: in.Swallow}
+	if in.Dry {
+		return x.explain(x.proxy.Refuses(in.Conn, nil, &what), in.Conn)
+	}
+	return x.explain(x.proxy.Inject(in.Conn, what), in.Conn)
 }
 
 // explain says in a person's words why something is not possible, and what to do.
@@ -132,7 +138,7 @@ func (x *interceptor) explain(err error, conn int) error {
 	}
 	text, hint := plain(err.Error()), ""
 	if e := (*session.ElementError)(nil); errors.As(err, &e) {
-		return usagef("send whole elements, with the prefixes that they use declared; over WebSocket each needs its xmlns", "the XML cannot be sent: %s", text)
+		return usagef("send whole elements, with the prefixes that they use declared; over WebSocket each needs its xmlns", "the XML cannot be sent: %w", e)
 	}
 	var open []string
 	found := false

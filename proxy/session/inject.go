@@ -40,6 +40,9 @@ type ElementError struct {
 	Msg    string
 }
 
+// At is where it is wrong, in bytes.
+func (e *ElementError) At() int { return e.Offset }
+
 func (e *ElementError) Error() string { return fmt.Sprintf("at byte %d: %s", e.Offset, e.Msg) }
 
 // errWord makes refusals.
@@ -154,7 +157,7 @@ func (s *Session) refusesVerdict(v Verdict) error {
 func (s *Session) Held() (list []HeldFrame) {
 	for _, d := range []record.Dir{record.CS, record.SC} {
 		if p := s.way(d).pend; p != nil && p.waiting {
-			list = append(list, HeldFrame{Dir: d, Offset: p.f.Offset, Raw: bytes.Clone(p.raw), By: p.by, Behind: s.behind(d)})
+			list = append(list, HeldFrame{Dir: d, Offset: p.f.Offset, Raw: bytes.Clone(p.raw), By: p.by, Behind: s.behind(d), Timer: p.timer})
 		}
 	}
 	return list

@@ -259,4 +259,5 @@ type HeldFrame struct {
 	Raw    []byte // as it was received, or as a step before changed it
 	By     string // who holds it
 	Behind int    // bytes that wait behind it
+	Timer  int64  // of the effect Wait, after which it passes by itself
 }

@@ -28,6 +28,9 @@ type Conn struct {
 	Opened           bool // its beginning is in the recording
 }
 
+// Bare reports whether elements stand alone, each with its namespace (RFC 7395 §3.3.3).
+func (c *Conn) Bare() bool { return c.Transport == record.TransportWebSocket }
+
 // maxConnections bounds the connections that are remembered one by one. Of more
 // the oldest goes that is closed.
 const maxConnections = 100_000

@@ -149,6 +149,12 @@ func (e *Entry) Details(o DetailsOptions) Details {
 // behind what it prints.
 func (e *Entry) Tokens(o DetailsOptions) (out []Token, cut int) { return o.tokens(e.Frame) }
 
+// Coloured colours XML as it is written, whole or not yet.
+func Coloured(xml string) (out []Token) {
+	stanza.Tokens([]byte(xml), nil, func(c stanza.Class, b []byte) { out = append(out, Token{classNames[c], string(b)}) })
+	return out
+}
+
 // tokens prints a frame, cut where it is too long.
 func (o *DetailsOptions) tokens(f decode.Frame) (out []Token, cut int) {
 	out = []Token{}

@@ -1,0 +1,149 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/xmpplens/xmpplens/record/timeline"
+)
+
+// drawing asks an operation and returns what it says as JSON.
+func drawing(t *testing.T, p *page, ask string) string {
+	t.Helper()
+	var q request
+	if err := json.Unmarshal([]byte(ask), &q); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(operations[q.Op](p, q)); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// deskOf shows the demo, as if its sessions went on.
+func deskOf(t *testing.T) (*sessionsOf, *page) {
+	t.Helper()
+	r, err := timeline.Open(demo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, err := timeline.NewIndex(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { src.Close() })
+	if err := src.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	x := holding()
+	return x, &page{server: &Server{Source: src, Intercept: x}, source: src, shown: &shown{Source: src}, chosen: newChoice()}
+}
+
+func TestDesk(t *testing.T) {
+	x, p := deskOf(t)
+	x.points = []string{`body =~ "<b>"`}
+	x.list[0].CS = "the login has not ended"
+	x.list[0].Held[0].Behind = 7
+	x.list = append(x.list, Session{Conn: 2, Held: []HeldFrame{{Conn: 2, Dir: "CS", XML: strings.Repeat("y", maxHeld+1)}}})
+	got := drawing(t, p, `{"op":"desk"}`)
+	for _, want := range []string{
+		`["pre",{"tabindex":"0"},["span.punct","<"],["span.element","message"]`,
+		`7 bytes wait behind it.`, `"data-all":""`, `"data-offset":"10"`,
+		`too many to be shown and edited`,
+		`Secrets are masked: to edit it`,
+		`["code","body =~ \"<b>\""]`, `"data-name":"lose"`,
+		`["option",{"disabled":"","value":"1 CS"},"1 → montague.example: the login has not ended"]`,
+		`["option",{"value":"1 SC"},"1 → romeo@montague.example/orchard"]`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s is not in\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "AHJv") {
+		t.Error("a password is shown")
+	}
+	p.server.Intercept = nil
+	if got := drawing(t, p, `{"op":"desk"}`); !strings.Contains(got, "no session is going on here") {
+		t.Error(got)
+	}
+}
+
+func TestAnswerFor(t *testing.T) {
+	for xml, want := range map[string]string{
+		"<iq type='get' id='a&amp;b' to='x@y' from='me'><ping xmlns='urn:xmpp:ping'/></iq>": "<iq type='result' id='a&amp;b' from='x@y' to='me'/>",
+		"<iq xmlns='jabber:client' type='set' id='1'><query/></iq>":                         "<iq xmlns='jabber:client' type='result' id='1'/>",
+		"<iq type='result' id='1'/>":                                                        "",
+		"<message to='x'/>":                                                                 "<message type='error' from='x'>",
+		"<a xmlns='urn:xmpp:sm:3' h='1'/>":                                                  "",
+		"<message":                                                                          "",
+	} {
+		if got := answerFor(xml); !strings.HasPrefix(got, want) || want == "" && got != "" {
+			t.Errorf("%s is answered by %s, want %s", xml, got, want)
+		}
+	}
+}
+
+// wrongAt is an error that knows where it is.
+type wrongAt int
+
+func (wrongAt) Error() string { return "at byte 14: no" }
+func (e wrongAt) At() int     { return int(e) }
+
+func TestCheck(t *testing.T) {
+	x, p := deskOf(t)
+	if got := drawing(t, p, `{"op":"check","seq":3,"conn":1,"dir":"SC","xml":"<presence/>"}`); got != `{"op":"check","seq":3,"drawn":[["span.punct","<"],["span.element","presence"],["span.punct","/>"]],"part":0,"words":[]}`+"\n" {
+		t.Error(got)
+	}
+	if len(x.injected) != 1 || !x.injected[0].Dry {
+		t.Errorf("%+v", x.injected)
+	}
+	x.fails = wrongAt(14)
+	got := drawing(t, p, `{"op":"check","conn":1,"dir":"SC","xml":"<message>\n  <böd&y/>"}`)
+	if !strings.Contains(got, `"error":"line 2, column 5: no"`) || !strings.Contains(got, `["mark"]`) {
+		t.Error(got)
+	}
+	x.fails = errors.New("the login has not ended")
+	if got := drawing(t, p, `{"op":"check","conn":1,"dir":"SC","xml":"<a/>"}`); !strings.Contains(got, `"error":"the login has not ended"`) || strings.Contains(got, "mark") {
+		t.Error(got)
+	}
+	if got := drawing(t, p, `{"op":"check","conn":1,"dir":"SC","xml":" "}`); !strings.Contains(got, "there is nothing to send") {
+		t.Error(got)
+	}
+}
+
+// What was seen is offered, quoted where it has to be.
+func TestOffered(t *testing.T) {
+	_, p := deskOf(t)
+	for before, want := range map[string]string{
+		"<mess":                    "mess: message",
+		"<iq to='Ju":               "Ju: juliet",
+		`<query xmlns="jabber:iq:`: "jabber:iq:: jabber:iq:roster",
+		"<message type='ch":        "ch: chat",
+		"<message><body>to the":    ": ",
+	} {
+		part, words := p.offered(before)
+		if got := part + ": " + strings.Join(words, " "); !strings.HasPrefix(got, want) {
+			t.Errorf("behind %s is offered %q, want %q", before, got, want)
+		}
+	}
+}
+
+func TestTemplates(t *testing.T) {
+	_, p := deskOf(t)
+	for _, dir := range []string{"CS", "SC"} {
+		got := drawing(t, p, `{"op":"templates","conn":1,"dir":"`+dir+`"}`)
+		if strings.Contains(got, "{") && strings.Contains(got, "{peer}") || strings.Contains(got, "example.com") || !strings.Contains(got, "juliet@") {
+			t.Error(got)
+		}
+		for _, tpl := range templates[dir] {
+			if strings.Count(tpl.xml, "<message") > 0 && !strings.Contains(tpl.xml, "{peer}") {
+				t.Errorf("%s is to nobody", tpl.title)
+			}
+		}
+	}
+}
