@@ -112,8 +112,8 @@
 //	hide     classes            classes of entries that the list leaves out
 //	clear    n                  the list starts behind entry n; -1: behind the last; 0: at the beginning
 //	place    n, by, seq         where an entry is in the list: n, at, exact; by ±1: the next of its connection
-//	ladder   from, count        beside those rows: lanes of the connections, pairs of requests and answers, phases
-//	follow   n                  the way of the message that entry n is of: stages, lanes
+//	ladder   from, count        beside those rows: lanes of the connections, pairs of requests and answers, phases; with draw, what the page shows
+//	follow   n                  the way of the message that entry n is of: stages, lanes; with draw, text
 //	search   text, at, by, most, seq   places of the list whose entries have the text in them, from place at on (by = -1: backwards), up to most: hits, next (go on there; 0 = that was the end), filter, len
 //	head     at, n, t, to, by   where the playhead is: n, at, t, next (seconds), length
 //	overview version, by, down, from, to   connections by a column, traffic of a range of seconds, latencies (ns) and findings; same = as with that version

@@ -33,7 +33,7 @@ func TestLadderPage(t *testing.T) {
 	}
 	// What it says to those who do not see.
 	label := get(t, ctx, chromedp.Evaluate[string](`document.querySelector(".row[aria-selected=true]").getAttribute("aria-label")`))
-	if !strings.Contains(label, "juliet@capulet.example/") || !strings.Contains(label, " to capulet.example : chat") {
+	if !strings.Contains(label, "juliet@capulet.example/") || !strings.Contains(label, " to capulet.example: chat") {
 		t.Errorf("label %s", label)
 	}
 	do(t, ctx, chromedp.KeyEvent("l"), until(`document.querySelectorAll(".row.stage").length > 2 && document.querySelector("#journey").textContent.includes("delivered")`),

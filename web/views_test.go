@@ -49,7 +49,7 @@ func TestScreens(t *testing.T) {
 	states := []state{
 		{"list", []action{run(`document.querySelector("#list").scrollTop = 24 * 115`), until(said)}},
 		{"details", []action{run(said + `.click()`), until(`document.querySelector("#way pre")?.textContent.includes("Romeo")`)}},
-		{"ladder", []action{run(`document.querySelector("#tab-ladder").click()`), until(`document.querySelectorAll(".row:not(.loading) svg").length > 5`)}},
+		{"ladder", []action{run(`document.querySelector("#tab-ladder").click()`), until(`document.querySelectorAll(".row:not(.loading) .arrow").length > 5`)}},
 		{"way", []action{run(`document.querySelector("#list").focus()`), chromedp.KeyEvent("l"), until(`document.querySelector("#journey").textContent.includes("delivered")`), run(`document.querySelector("#close").click()`)}},
 		{"overview", []action{run(`document.querySelector("#tab-overview").click()`), until(`document.querySelector("#overview table")`)}},
 		{"player", []action{run(`document.querySelector("#tab-list").click(); document.querySelector("#replay").click()`), until(`document.querySelector("#track .sc")`), run(`document.querySelector("#play").click()`)}},

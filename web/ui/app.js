@@ -47,7 +47,7 @@ const list = longList($("list"), {
 columns.changed = () => list.changed();
 live.on("rows", (m) => m.filter === generation && list.add(m));
 const ladder = new Ladder($("list"), list, ask);
-const way = new Way($("journey"), ladder, (stage) => (stage.at ? list.select(stage.at) : ask({ op: "entry", n: stage.n })));
+const way = new Way($("journey"), ladder);
 live.on("ladder", (m) => m.filter === generation && ladder.add(m));
 live.on("follow", (m) => way.show(m));
 const drawn = (view, pixels) => () => {
@@ -287,7 +287,7 @@ for (const [group, names, help, run, when] of [
 	["Ladder", ["l"], "Follow the chosen message on its way, or no longer", () => {
 		if (way.on) return way.close();
 		views.show("ladder");
-		ask({ op: "follow", n: list.row(list.chosen).n });
+		ask({ op: "follow", n: list.row(list.chosen).n, draw: true });
 	}, () => list.row(list.chosen)],
 	["Ladder", [".", ","], "Next stage of the way, and the one before", (e) => way.step(e.key === "." ? 1 : -1), () => way.on],
 	["Player", ["p"], "Play back", replay],
