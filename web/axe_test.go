@@ -24,7 +24,7 @@ func TestAccessible(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	url := pages(t, r)
+	url := pages(t, r, deciding)
 	for _, size := range [][2]int64{{1280, 800}, {420, 800}} {
 		for _, theme := range []string{"light", "dark"} {
 			inTheme(t, ctx, url, size[0], size[1], theme, loaded)

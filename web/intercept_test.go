@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -33,17 +34,50 @@ func (x *sessionsOf) Armed() (string, int) {
 	return strings.Join(x.points, ", "), n
 }
 
-func (x *sessionsOf) Sessions() []Session { return x.list }
+func (x *sessionsOf) Sessions() (list []Session) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, s := range x.list {
+		s.Held = slices.Clone(s.Held)
+		list = append(list, s)
+	}
+	return list
+}
 
 func (x *sessionsOf) Decide(v Verdict) error {
-	x.verdicts = append(x.verdicts, v)
-	if v.Offset != 10 && v.Offset != 2210 {
-		return &refusal{Text: "nothing is held there", Fix: "look again"}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if v.Dry {
+		return x.fails
 	}
-	return nil
+	x.verdicts = append(x.verdicts, v)
+	for i := range x.list {
+		s := &x.list[i]
+		for j, h := range s.Held {
+			if h.Dir == v.Dir && h.Offset == v.Offset {
+				s.Held = slices.Delete(s.Held, j, j+1)
+				x.poke()
+				return nil
+			}
+		}
+	}
+	if v.Offset == 2210 {
+		return nil // of the package doc
+	}
+	return &refusal{Text: "nothing is held there", Fix: "look again"}
+}
+
+// poke tells once that there is something new.
+func (x *sessionsOf) poke() {
+	select {
+	case x.changes <- struct{}{}:
+	default:
+	}
 }
 
 func (x *sessionsOf) Inject(in Injection) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	x.injected = append(x.injected, in)
 	return x.fails
 }
@@ -52,7 +86,7 @@ func (x *sessionsOf) Arm(expr string) error {
 	x.mu.Lock()
 	x.points = append(x.points, expr)
 	x.mu.Unlock()
-	x.changes <- struct{}{}
+	x.poke()
 	return nil
 }
 
@@ -60,16 +94,28 @@ func (x *sessionsOf) Disarm(string) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.points = nil
+	x.poke()
 	return nil
 }
 
-func (x *sessionsOf) Breakpoints() []string { return x.points }
-func (x *sessionsOf) Rules() []Rule         { return []Rule{{Name: "lose", On: x.on}} }
+func (x *sessionsOf) Breakpoints() []string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return slices.Clone(x.points)
+}
+
+func (x *sessionsOf) Rules() []Rule {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return []Rule{{Name: "lose", When: `ns == "urn:xmpp:sm:3"`, Do: "drop", Source: "--rule", On: x.on}}
+}
 
 func (x *sessionsOf) Switch(rule string, on bool) error {
 	if rule != "lose" {
 		return errors.New("no such rule")
 	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	x.on = on
 	return nil
 }

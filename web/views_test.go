@@ -2,6 +2,7 @@ package web
 
 import (
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 
@@ -12,6 +13,17 @@ import (
 type state struct {
 	name  string
 	steps []action
+}
+
+// deciding lets a page hold and put in.
+func deciding(s *Server) {
+	x := holding()
+	x.points = []string{`message and body =~ "wherefore"`}
+	for i := range x.list[0].Held {
+		h := &x.list[0].Held[i]
+		h.By, h.Until = "rule breakpoint "+x.points[0], time.Now().Add(time.Hour).UnixMilli()
+	}
+	s.Intercept = x
 }
 
 // everyView goes through all that the page shows of a recording.
@@ -30,7 +42,8 @@ func everyView() []state {
 		{"ladder", []action{run(`document.querySelector("#filter").value = ""; document.querySelector("#filter").dispatchEvent(new Event("input"))`), click("#tab-ladder"), until(`document.querySelectorAll(".row:not(.loading)").length > 5 && document.querySelector("#problem").hidden`)}},
 		{"overview", []action{click("#tab-overview"), until(`document.querySelector("#overview table")`)}},
 		{"player", []action{click("#tab-list"), click("#replay"), until(`document.querySelector("#track .sc")`)}},
-		{"keys", []action{click("#leave"), click("#keylisted"), until(`document.querySelector("#help").open`)}},
+		{"desk", []action{click("#tab-desk"), until(`document.querySelector("#held article")`), click("#held [data-verdict=edit]"), until(`document.querySelector("#colours .element") && document.querySelector("#common option")`)}},
+		{"keys", []action{click("#tab-list"), click("#leave"), click("#keylisted"), until(`document.querySelector("#help").open`)}},
 		{"save", []action{run(`document.querySelector("#help").close(); document.querySelector("#saving").showModal()`)}},
 	}
 }
@@ -44,15 +57,16 @@ func TestScreens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	demo := pages(t, r)
+	demo := pages(t, r, deciding)
 	said := `[...document.querySelectorAll(".row")].find(e => e.textContent.includes("wherefore"))`
 	states := []state{
 		{"list", []action{run(`document.querySelector("#list").scrollTop = 24 * 115`), until(said)}},
 		{"details", []action{run(said + `.click()`), until(`document.querySelector("#way pre")?.textContent.includes("Romeo")`)}},
-		{"ladder", []action{run(`document.querySelector("#tab-ladder").click()`), until(`document.querySelectorAll(".row:not(.loading) .arrow").length > 5`)}},
+		{"ladder", []action{run(`document.querySelector("#tab-ladder").click()`), until(`document.querySelectorAll(".row:not(.loading) .arrow").length > 3`)}},
 		{"way", []action{run(`document.querySelector("#list").focus()`), chromedp.KeyEvent("l"), until(`document.querySelector("#journey").textContent.includes("delivered")`), run(`document.querySelector("#close").click()`)}},
 		{"overview", []action{run(`document.querySelector("#tab-overview").click()`), until(`document.querySelector("#overview table")`)}},
 		{"player", []action{run(`document.querySelector("#tab-list").click(); document.querySelector("#replay").click()`), until(`document.querySelector("#track .sc")`), run(`document.querySelector("#play").click()`)}},
+		{"desk", []action{run(`document.querySelector("#leave").click(); document.querySelector("#tab-desk").click()`), until(`document.querySelector("#held [data-verdict=edit]")`), run(`document.querySelector("#held [data-verdict=edit]").click()`), until(`document.querySelector("#colours .element")`)}},
 	}
 	for _, size := range []struct {
 		name          string

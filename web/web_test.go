@@ -429,7 +429,7 @@ func TestFilterInTheBrowser(t *testing.T) {
 }
 
 // pages serves a finished recording.
-func pages(t testing.TB, r *record.Reader) string {
+func pages(t testing.TB, r *record.Reader, set ...func(*Server)) string {
 	t.Helper()
 	x, err := timeline.NewIndex(r)
 	if err != nil {
@@ -439,7 +439,11 @@ func pages(t testing.TB, r *record.Reader) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { x.Close() })
-	return served(t, &Server{Source: x, Title: "demo.jsonl"})
+	s := &Server{Source: x, Title: "demo.jsonl"}
+	for _, f := range set {
+		f(s)
+	}
+	return served(t, s)
 }
 
 // served serves until the test ends, and returns where. What it shows has to last

@@ -3,6 +3,7 @@
 import { address } from "./address.js";
 import { columnView } from "./columns.js";
 import { Details } from "./details.js";
+import { Desk } from "./desk.js";
 import { $, many } from "./dom.js";
 import { Files } from "./files.js";
 import { FilterBar } from "./filterbar.js";
@@ -145,7 +146,16 @@ live.on("noted", (m) => {
 	list.stale(details.shown);
 });
 
+const desk = new Desk(live, { ask, say: (text) => notice(text, { bad: true }) });
+const wanted = address.get("view");
+let intercepts = false; // sessions go on here
+
 live.on("hello", (m) => {
+	if (m.live && !intercepts) {
+		intercepts = true;
+		views.add("desk", "Intercept", $("desk"), { show: () => desk.show(), hide: () => { desk.on = false; } });
+		if (wanted === "desk") views.show("desk");
+	}
 	kinds.know(m.kinds);
 	notes.can(m.notes);
 	files.can(m);
@@ -178,6 +188,7 @@ live.on("cleared", (m) => {
 	$("unclear").hidden = !behind;
 	if (behind > before) notice("Cleared; the recording keeps all.", { actions: [["Undo", () => clear(before)]] });
 });
+$("arms").onclick = () => views.show("desk");
 $("clear").onclick = () => clear(-1);
 $("unclear").onclick = () => clear(0);
 
@@ -231,8 +242,11 @@ live.on("status", (m) => {
 	}
 	const late = details.shown && details.shown > details.known && details.shown <= m.known;
 	if (late || details.shown && notes.fresh(details.shown, m.known)) ask({ op: "entry", n: details.shown });
+	$("arms").hidden = !m.armed && !m.held;
+	$("arms").textContent = `◉ ${m.held ? `${m.held} held · ` : ""}${m.armed}`;
+	$("arms").title = m.armed;
 	$("title").textContent = m.title;
-	document.title = m.title ? `${m.title} · xmpplens` : "xmpplens";
+	document.title = (m.held ? `(${m.held}) ` : "") + (m.title ? `${m.title} · xmpplens` : "xmpplens");
 	const part = filter.expression || kinds.hidden.size ? `${m.len.toLocaleString("en")} of ${many(Math.min(m.looked, m.total), "entry", "entries")}` : many(m.total, "entry", "entries");
 	$("counts").textContent = `${many(m.conns, "connection", "connections")}, ${part}`;
 	document.body.classList.toggle("several", m.conns > 1);
@@ -284,6 +298,12 @@ for (const [group, names, help, run, when] of [
 	["Page", ["n"], "Write a note", () => notes.open(), () => notes.possible],
 	["Page", ["C"], "Clear the list", () => clear(-1)],
 	["Page", ["s", "o"], "Save; open a recording", (e) => $(e.key === "s" ? "save" : "open").click(), () => files.possible],
+	["Intercept", ["i"], "Write a stanza and put it in", () => {
+		views.show("desk");
+		$("xml").focus();
+	}, () => intercepts],
+	["Intercept", ["H"], "Hold what the filter matches", () => desk.arm(filter.expression || "stanzas"), () => intercepts],
+	["Intercept", ["P", "D", "E"], "Pass, drop or edit what is held first", (e) => desk.first({ P: "pass", D: "drop", E: "edit" }[e.key]), () => desk.on],
 	["Ladder", ["l"], "Follow the chosen message on its way, or no longer", () => {
 		if (way.on) return way.close();
 		views.show("ladder");

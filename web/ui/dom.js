@@ -36,8 +36,13 @@ export function made(tree, space = "http://www.w3.org/1999/xhtml") {
 	return el;
 }
 
-// draw puts what the server drew in the place of what an element has.
-export const draw = (el, trees) => el.replaceChildren(...trees.map((tree) => made(tree)));
+// draw puts what the server drew in the place of what an element has. What has
+// the focus keeps it, known by its data-key.
+export function draw(el, trees) {
+	const key = el.contains(document.activeElement) && document.activeElement.dataset.key;
+	el.replaceChildren(...trees.map((tree) => made(tree)));
+	if (key) el.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
+}
 
 export const within = (n, least, most) => Math.max(least, Math.min(n, most));
 
