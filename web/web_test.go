@@ -18,6 +18,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 	"github.com/gorilla/websocket"
 
+	"github.com/xmpplens/xmpplens/proxy/proxytest"
 	"github.com/xmpplens/xmpplens/record"
 	"github.com/xmpplens/xmpplens/record/timeline"
 )
@@ -271,18 +272,7 @@ func TestLargeFrame(t *testing.T) {
 // browser starts headless Chromium.
 func browser(t testing.TB, more ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
-	path := program(t, "Chromium: apt-get install chromium", "chromium", "chromium-browser", "google-chrome")
-	o := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.WSURLReadTimeout(time.Minute), chromedp.WindowSize(1280, 800))
-	o = append(o, more...)
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), o...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	do(t, ctx) // starts the browser, whose life hangs on this context
-	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
-	t.Cleanup(cancel)
-	return ctx
+	return proxytest.Chromium(t, append(more, chromedp.WindowSize(1280, 800))...)
 }
 
 // action is a step in the browser.

@@ -9,9 +9,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// Browse opens a page in headless Chromium, waits until a JavaScript expression
-// is true in it, and returns its text. Any certificate will do.
-func Browse(t testing.TB, url, until string) string {
+// Chromium starts headless Chromium, which ends with the test.
+func Chromium(t testing.TB, more ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	path := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -24,17 +23,25 @@ func Browse(t testing.TB, url, until string) string {
 		Missing(t, "needs Chromium: apt-get install chromium")
 	}
 	o := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("ignore-certificate-errors", true), chromedp.WSURLReadTimeout(time.Minute))
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), o...)
-	defer cancel()
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.WSURLReadTimeout(time.Minute))
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), append(o, more...)...)
+	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
-	defer cancel()
+	t.Cleanup(cancel)
 	nothing := func(context.Context, *chromedp.Target) (chromedp.Void, error) { return chromedp.Void{}, nil }
 	if err := chromedp.Do(ctx, nothing); err != nil { // starts the browser, whose life hangs on this context
 		t.Fatal(err)
 	}
 	ctx, cancel = context.WithTimeout(ctx, 2*limit)
-	defer cancel()
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// Browse opens a page in headless Chromium, waits until a JavaScript expression
+// is true in it, and returns its text. Any certificate will do.
+func Browse(t testing.TB, url, until string) string {
+	t.Helper()
+	ctx := Chromium(t, chromedp.Flag("ignore-certificate-errors", true))
 	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
 		t.Fatalf("%s: %v", url, err)
 	}
