@@ -106,7 +106,7 @@ export class Ladder {
 
 	// place says which lanes something goes from and to. What has none is not drawn.
 	#place(el, what) {
-		const { ends, proxy, heads } = this.#shown, [conn, dir, track] = what.split(" "), at = ends[conn];
+		const { ends, proxy, heads } = this.#shown, [conn, dir, track = 0] = what.split(" "), at = ends[conn];
 		let [from, to] = at || [0, heads.length - 2];
 		if (dir === "SC") [from, to] = [to, from];
 		const via = (proxy - from) * (proxy - to) < 0 ? proxy : (from + to) / 2;
