@@ -180,7 +180,7 @@ func rungOf(e, before *timeline.Entry, s step, ends lane) rung {
 	}
 	if before != nil && (e.T-before.T).Seconds() >= longPause {
 		gap := pause((e.T - before.T).Seconds())
-		r.Over = append(r.Over, el("span.gap", "· "+gap+" ·"))
+		r.Over = append(r.Over, el("span.gap", "· "+gap+" ·"), " ")
 		label = append(label, gap+" after the one before")
 		class(true, "paused")
 	}

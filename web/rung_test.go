@@ -35,7 +35,7 @@ func TestRung(t *testing.T) {
 			rung{Class: "SC", Label: "montague.example to romeo@montague.example/orchard: iq result, after 2.6 ms", Ends: "1 SC"}, `[["span.phase","bind"]] [["i.band"],["i.arrow"]] [["bdi","iq result"],["span.latency","2.6 ms"]]`},
 		{with(said("CS", "x"), func(e *timeline.Entry) { e.Verdict = "dropped" }), late, step{"tcp", true},
 			rung{Class: "CS paused", Label: "romeo@montague.example/orchard to montague.example: x, dropped, 3 h 0 min after the one before", Ends: "1 CS"},
-			`[["span.gap","· 3 h 0 min ·"],["span.phase","connect"]] [["i.band"],["i.arrow.changed.dropped"]] [["span.tag","✕ dropped"],["bdi","x"]]`},
+			`[["span.gap","· 3 h 0 min ·"]," ",["span.phase","connect"]] [["i.band"],["i.arrow.changed.dropped"]] [["span.tag","✕ dropped"],["bdi","x"]]`},
 		{with(said("CS", "x"), func(e *timeline.Entry) { e.Injected = true }), nil, step{}, rung{Class: "CS", Label: "romeo@montague.example/orchard to montague.example: x, injected", Ends: "1 CS"},
 			`[] [["i.arrow.changed.injected"]] [["span.tag","injected"],["bdi","x"]]`},
 		{with(said("CS", "x"), func(e *timeline.Entry) { e.Verdict = "a.b<i>" }), nil, step{Phase: "closed"}, rung{Class: "CS", Label: "romeo@montague.example/orchard to montague.example: x, a.b<i>", Ends: "1 CS"},

@@ -2,12 +2,13 @@
 // between the lanes of a client, the proxy and a server, with brackets that join
 // requests and answers. This asks for them, and tells ladder.css which lanes are meant.
 
-import { clock, draw, fill } from "./dom.js";
+import { clock, draw, h } from "./dom.js";
 
 const page = 100; // rows in a request
 const kept = 40; // pages to remember
 const calm = 400; // milliseconds before a page is asked for again
-const most = [100, 1000]; // lanes that are kept or hidden: a request has its bounds
+const most = 400; // lanes that are kept or hidden: a request has its bounds
+const waiting = { class: "loading", label: "", ends: "", over: [], picture: [], text: ["…"] };
 export const tall = 46;
 
 const pageOf = (n) => Math.floor((n - 1) / page);
@@ -20,10 +21,8 @@ export class Ladder {
 		this.#box = box;
 		this.#list = list;
 		this.#ask = ask;
-		this.#heads = box.querySelector("#columns").appendChild(document.createElement("div"));
-		this.#heads.className = "lanes";
-		this.#heads.role = "columnheader";
-		this.#heads.onclick = (e) => this.#choose(e.target.dataset);
+		this.#heads = h("div.lanes", { role: "columnheader", onclick: (e) => this.#choose(e.target.dataset) });
+		box.querySelector("#columns").append(this.#heads);
 	}
 
 	// another list: nothing of the old one holds.
@@ -61,7 +60,7 @@ export class Ladder {
 		const k = pageOf(n), p = this.#pages.get(k), rung = p?.rows[(n - 1) % page], { known, total, screen } = this.#list, now = `${known} ${total}`;
 		if (!this.#asked.has(k) && (!p || !p.settled && p.seen !== now)) {
 			this.#asked.set(k, now);
-			const draw = { screen: screen + 9, keep: [...this.#keep].slice(0, most[0]), hide: [...this.#hide].slice(0, most[1]) };
+			const draw = { screen: screen + 9, keep: [...this.#keep].slice(0, most), hide: [...this.#hide].slice(0, most) };
 			setTimeout(() => this.#ask({ op: "ladder", from: k * page + 1, count: page, draw }) || this.#asked.delete(k), rung ? Math.max(0, p.came + calm - performance.now()) : 0);
 		}
 		return rung;
@@ -71,32 +70,25 @@ export class Ladder {
 	#look() {
 		const p = this.#pages.get(pageOf(this.#list.upper));
 		if (!p || p === this.#shown) return;
-		const { ends, heads } = p, other = JSON.stringify([ends, heads]) !== JSON.stringify([this.#shown.ends, this.#shown.heads]);
+		const { heads, proxy } = p, same = JSON.stringify(heads) === JSON.stringify(this.#shown.heads);
 		this.#shown = p;
-		if (!other) return;
+		this.#list.changed();
+		if (same) return;
 		const at = [...this.#heads.querySelectorAll("button")].indexOf(document.activeElement);
 		draw(this.#heads, heads);
 		this.#heads.querySelectorAll("button")[at]?.focus();
-		this.#box.style.setProperty("--lanes", heads.length - 1);
-		this.#box.style.setProperty("--proxy", p.proxy);
-		this.#list.changed();
+		this.#set(this.#box, { lanes: heads.length - 1, proxy });
 	}
 
 	fill(el, row, { start }) {
 		this.#look();
-		const [time, picture, text] = el.children, rung = row && this.#rung(el.n);
-		if (!rung) {
-			if (row && el.drew === row) return;
-			el.className = "row loading";
-			fill(time, "");
-			picture.replaceChildren();
-			return fill(text, "…");
-		}
-		const at = clock(start + row.t * 1000), stage = this.#way.get(row.n);
-		el.drew = row;
+		const known = row && this.#rung(el.n), rung = known || waiting;
+		if (!known && row && el.drew === row) return;
+		const [time, picture, text] = el.children, at = row ? clock(start + row.t * 1000) : "", stage = this.#way.get(row?.n);
+		el.drew = known && row;
 		el.className = `row ${rung.class} ${stage ? "stage" : this.#way.size ? "aside" : ""}`;
 		el.ariaLabel = `${at} ${rung.label}`;
-		text.title = row.summary;
+		text.title = row?.summary || "";
 		draw(time, [["span", ...rung.over], ["span", ["span.hour", at.slice(0, 3)], at.slice(3)]]);
 		draw(text, [...(stage ? [["span.stagenumber", String(stage)]] : []), ...rung.text]);
 		draw(picture, rung.picture);
@@ -110,7 +102,9 @@ export class Ladder {
 		let [from, to] = at || [0, heads.length - 2];
 		if (dir === "SC") [from, to] = [to, from];
 		const via = (proxy - from) * (proxy - to) < 0 ? proxy : (from + to) / 2;
-		for (const [name, value] of Object.entries({ from, to, via, track, ahead: Math.sign(to - from) || 1 })) el.style.setProperty(`--${name}`, value);
+		this.#set(el, { from, to, via, track, ahead: Math.sign(to - from) || 1 });
 		return !at;
 	}
+
+	#set(el, values) { for (const name in values) el.style.setProperty(`--${name}`, values[name]); }
 }
