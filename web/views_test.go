@@ -17,12 +17,12 @@ type state struct {
 
 // deciding lets a page hold and put in.
 func deciding(s *Server) {
-	x := holding()
-	x.points = []string{`message and body =~ "wherefore"`}
-	for i := range x.list[0].Held {
-		h := &x.list[0].Held[i]
-		h.By, h.Until = "rule breakpoint "+x.points[0], time.Now().Add(time.Hour).UnixMilli()
-	}
+	x := &sessionsOf{changes: make(chan struct{}, 1), points: []string{`message and body =~ "wherefore"`, "iq and ping"}, on: true}
+	until := time.Now().Add(time.Minute).UnixMilli()
+	x.list = []Session{{Conn: 2, Held: []HeldFrame{
+		{Conn: 2, Dir: "CS", Offset: 10, By: "rule breakpoint " + x.points[0], Until: until, XML: "<message to='romeo@montague.example/orchard' type='chat' id='m7'><body>O Romeo, Romeo! wherefore art thou Romeo?</body><request xmlns='urn:xmpp:receipts'/></message>"},
+		{Conn: 2, Dir: "SC", Offset: 20, By: "rule breakpoint " + x.points[1], Until: until, Behind: 412, XML: "<iq type='get' id='p1' from='capulet.example' to='juliet@capulet.example/balcony'><ping xmlns='urn:xmpp:ping'/></iq>"},
+	}}, {Conn: 1, CS: "the login has not ended"}}
 	s.Intercept = x
 }
 
