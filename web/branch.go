@@ -21,6 +21,7 @@ type branch struct {
 	Size  int        `json:"size"`           // bytes
 	Kids  int        `json:"kids"`           // elements inside
 	In    []*branch  `json:"in,omitempty"`   // the first of them
+	depth int        // below the root, which has 0
 }
 
 type leafAttr struct {
@@ -46,7 +47,7 @@ func branchOf(f decode.Frame, spans []stanza.Span, at, from int) (*branch, error
 	if err != nil {
 		return nil, err
 	}
-	n := root
+	n, depth := root, 0
 	for at > 0 && n.Start != at {
 		var next *stanza.Node
 		for _, c := range n.Children {
@@ -59,16 +60,17 @@ func branchOf(f decode.Frame, spans []stanza.Span, at, from int) (*branch, error
 			return nil, errNoTree
 		}
 		n = next
+		depth++
 	}
 	left := maxBranches
-	return grow(n, f, spans, from, 0, &left), nil
+	return grow(n, f, spans, from, depth, depth+maxBelow, &left), nil
 }
 
-// grow makes a branch of an element. Depth is bounded: what is below is asked for
-// when somebody opens it.
-func grow(n *stanza.Node, f decode.Frame, spans []stanza.Span, from, depth int, left *int) *branch {
+// grow makes a branch of an element. Depth is bounded: what is below deepest is
+// asked for when somebody opens it.
+func grow(n *stanza.Node, f decode.Frame, spans []stanza.Span, from, depth, deepest int, left *int) *branch {
 	*left--
-	b := &branch{ID: n.Start, Name: n.Name, NS: n.NS, Size: n.End - n.Start, Kids: len(n.Children)}
+	b := &branch{ID: n.Start, Name: n.Name, NS: n.NS, Size: n.End - n.Start, Kids: len(n.Children), depth: depth}
 	if n.Prefix != "" {
 		b.Name = n.Prefix + ":" + n.Name
 	}
@@ -105,11 +107,11 @@ func grow(n *stanza.Node, f decode.Frame, spans []stanza.Span, from, depth int, 
 		}
 	}
 	b.Text, b.Cut = short(n.Text)
-	if depth == maxBelow {
+	if depth == deepest {
 		return b
 	}
 	for i := from; i < len(n.Children) && i < from+maxAbreast && *left > 0; i++ {
-		b.In = append(b.In, grow(n.Children[i], f, spans, 0, depth+1, left))
+		b.In = append(b.In, grow(n.Children[i], f, spans, 0, depth+1, deepest, left))
 	}
 	return b
 }

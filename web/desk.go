@@ -164,7 +164,7 @@ func colour(t timeline.Token) any {
 	if t[0] == "" {
 		return t[1]
 	}
-	return el("span."+t[0], t[1])
+	return el("span."+strings.ReplaceAll(t[0], " ", "."), t[1])
 }
 
 // answerFor is what an answer to a frame may begin with: to an iq its result, from

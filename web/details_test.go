@@ -52,7 +52,7 @@ func TestDetailsOfHostileEntries(t *testing.T) {
 		}
 		// Each name that has a meaning can be pointed at.
 		do(t, ctx, tab(1), until(`document.querySelector("#way pre")`),
-			run(`document.querySelectorAll("#way .why").forEach((e) => e.dispatchEvent(new PointerEvent("pointerover", { bubbles: true }))); 0`),
+			run(`document.querySelectorAll("#way [data-why]").forEach((e) => e.dispatchEvent(new PointerEvent("pointerover", { bubbles: true }))); 0`),
 			until(`!window.hit && !document.querySelector("#meaning img, #meaning script")`))
 	}
 }
@@ -94,12 +94,12 @@ func TestDetails(t *testing.T) {
 		run(`document.querySelector("#way-hex").focus()`), chromedp.KeyEvent(kb.ArrowRight), until(`document.activeElement.id === "way-pretty"`),
 		chromedp.KeyEvent(kb.ArrowLeft), until(`document.activeElement.id === "way-hex"`), chromedp.KeyEvent(kb.Home), until(`document.activeElement.id === "way-pretty"`),
 		// What names mean, by focus; Esc closes only that.
-		run(`document.querySelector("#way").focus()`), chromedp.KeyEvent(kb.ArrowRight),
+		until(`document.querySelector("#way [data-why]")`), run(`document.querySelector("#way").focus()`), chromedp.KeyEvent(kb.ArrowRight),
 		until(`document.querySelector("#meaning:popover-open")?.textContent.includes("RFC 6120 §8.2.3")`),
 		until(`document.activeElement.getAttribute("aria-describedby") === "meaning" && document.querySelector("#meaning a").href === "https://www.rfc-editor.org/rfc/rfc6120#section-8.2.3"`),
 		chromedp.KeyEvent(kb.Escape), until(`!document.querySelector("#meaning")`), until(`!document.querySelector("#details").hidden`),
 		// And by the pointer.
-		run(`[...document.querySelectorAll("#way .why")].find((e) => e.textContent.includes("iq:roster")).dispatchEvent(new PointerEvent("pointerover", { bubbles: true })); 0`),
+		run(`[...document.querySelectorAll("#way [data-why]")].find((e) => e.textContent.includes("iq:roster")).dispatchEvent(new PointerEvent("pointerover", { bubbles: true })); 0`),
 		until(`document.querySelector("#meaning:popover-open")?.textContent.includes("RFC 6121")`), chromedp.KeyEvent(kb.Escape),
 		// The edge moves by keys, and stays where it is.
 		run(`document.querySelector("#grip").focus()`), chromedp.KeyEvent(kb.ArrowLeft), until(`document.querySelector("#grip").getAttribute("aria-valuenow") === "48"`),

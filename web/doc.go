@@ -102,8 +102,8 @@
 // 1, at its place in the list:
 //
 //	rows     from, count        rows of the list, 500 at most; filter is the list they are of, known as in status
-//	entry    n or at            the details of an entry
-//	piece    n, as, off, node   a part of a frame as pretty, raw, hex or tree: tokens, groups or node, next, total (bytes)
+//	entry    n or at            the details of an entry; with as, what the page shows of it, with the first piece
+//	piece    n, as, off, node   a part of a frame as pretty, raw, hex or tree: tokens, groups or node, next, total (bytes); with draw, what the page shows
 //	copy     n, as              an entry as xml, or as a test in go, python or js: text, said
 //	filter   expr               the list is that of the expression from now on; or error, hint, column
 //	complete field, part, seq   values of a field that have a part in them, 50 at most; more = asked again, there may be more

@@ -51,13 +51,19 @@ var inverse = map[string]string{
 	track.Verifies: "verified by", track.RestsOn: "decides",
 }
 
-// entry answers with the details of the entry at a place, or with a number.
+// entry answers with the details of the entry at a place, or with a number; to a
+// page, which says as what it shows entries, as they are drawn.
 func (p *page) entry(q request) any {
+	var want struct{ As string }
+	q.into(&want)
 	if q.N == 0 {
 		q.N = p.chosen.number(q.At)
 	}
 	d := p.server.entryOf(p.source, q.N)
 	d.At = q.At
+	if want.As != "" {
+		return p.sheet(&d, want.As)
+	}
 	return d
 }
 
@@ -103,13 +109,19 @@ func (s *Server) entryOf(source Source, n int) details {
 	d.Size = len(e.Frame.Raw)
 	d.Masked = !s.Secrets && len(stanza.Secrets(e.Frame)) > 0
 	d.Whole = e.Frame.Kind == decode.Element && e.Frame.Part == decode.Whole && e.Stanza.Root() != nil
+	root := rootOf(e)
+	d.Meanings = stanza.Meanings(root)
+	d.Unfolded = append(d.Unfolded, stanza.Unfold(e.Frame, root, s.Secrets)...)
+	return d
+}
+
+// rootOf is what can be explained of an entry: its element, or the header of a stream.
+func rootOf(e *timeline.Entry) *stanza.Node {
 	root := e.Stanza.Root()
 	if root == nil && e.Frame.Kind == decode.Header {
 		root, _ = stanza.Tree(e.Frame)
 	}
-	d.Meanings = stanza.Meanings(root)
-	d.Unfolded = append(d.Unfolded, stanza.Unfold(e.Frame, root, s.Secrets)...)
-	return d
+	return root
 }
 
 // parts links the parts of a stanza that is too large to be one entry.

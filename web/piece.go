@@ -37,23 +37,34 @@ func (p *page) piece(q request) any {
 	var want struct {
 		As              string
 		Off, Node, From int
+		Draw            bool
+		Seq             int
 	}
 	q.into(&want)
-	out := piece{Op: "piece", N: q.N, As: want.As, Off: max(want.Off, 0), From: max(want.From, 0)}
+	if want.Draw {
+		l := p.leaf(q.N, want.As, want.Off, want.Node, want.From)
+		l.Seq = want.Seq
+		return l
+	}
 	e, err := oneEntry(p.source, q.N)
 	if err != nil {
-		out.Error = err.Error()
-		return out
+		return piece{Op: "piece", N: q.N, As: want.As, Error: err.Error()}
 	}
+	return p.server.pieceOf(e, want.As, want.Off, want.Node, want.From)
+}
+
+// pieceOf takes a piece of an entry.
+func (s *Server) pieceOf(e *timeline.Entry, as string, off, node, from int) piece {
+	out := piece{Op: "piece", N: e.N, As: as, Off: max(off, 0), From: max(from, 0)}
 	f := e.Frame
 	var spans []stanza.Span
-	if !p.server.Secrets {
+	if !s.Secrets {
 		spans = stanza.Secrets(f)
 	}
-	switch want.As {
+	switch as {
 	case "pretty":
 		var cut int
-		out.Tokens, cut = e.Tokens(timeline.DetailsOptions{Secrets: p.server.Secrets, Off: out.Off, Most: maxShown})
+		out.Tokens, cut = e.Tokens(timeline.DetailsOptions{Secrets: s.Secrets, Off: out.Off, Most: maxShown})
 		out.Total = out.Off + cut
 		for _, t := range out.Tokens {
 			out.Total += len(t[1])
@@ -71,12 +82,12 @@ func (p *page) piece(q request) any {
 		out.Groups = figures(f.Raw, out.Off, out.window(nil, hexPiece, len(f.Raw)), spans)
 	case "tree":
 		out.Total = len(f.Raw)
-		out.Node, err = branchOf(f, spans, want.Node, out.From)
-		if err != nil {
+		var err error
+		if out.Node, err = branchOf(f, spans, node, out.From); err != nil {
 			out.Error = "This is no element, so there is no tree."
 		}
 	default:
-		out.Error = fmt.Sprintf("there is no way %q to show an entry", want.As)
+		out.Error = fmt.Sprintf("there is no way %q to show an entry", as)
 	}
 	return out
 }

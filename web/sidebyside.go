@@ -51,11 +51,11 @@ type line struct {
 	B    *timeline.Row `json:"b"`
 }
 
-// both are the details of a row.
+// both are the details of a row, those of its entries as they are drawn.
 type both struct {
 	Sign       string           `json:"sign"`
-	A          *details         `json:"a"`
-	B          *details         `json:"b"`
+	A          group            `json:"a"`
+	B          group            `json:"b"`
 	Difference *diff.Difference `json:"difference"`
 }
 
@@ -133,6 +133,15 @@ func (d *SideBySide) lines(from, count int, all bool) ([]line, error) {
 	return out, nil
 }
 
+// side draws an entry of one side, or that it has none.
+func (s *Server) side(source Source, n int32, name string) group {
+	if n == 0 {
+		return group{el("h2", "not in "+name)}
+	}
+	heading, contents := s.contents(source, int(n), name)
+	return append(group{el("h2", name+"  "+heading)}, contents...)
+}
+
 // sideBySide adds what the page asks for. cmp names the comparison; without, it is
 // that of the Server.
 func (s *Server) sideBySide(mux *http.ServeMux) {
@@ -168,15 +177,7 @@ func (s *Server) sideBySide(mux *http.ServeMux) {
 		if !ok {
 			return nil, fmt.Errorf("there is no row %d", number(r, "at"))
 		}
-		out := both{Sign: string(row.Sign)}
-		if row.A != 0 {
-			x := s.entryOf(d.A, int(row.A))
-			out.A = &x
-		}
-		if row.B != 0 {
-			x := s.entryOf(d.B, int(row.B))
-			out.B = &x
-		}
+		out := both{Sign: string(row.Sign), A: s.side(d.A, row.A, "A"), B: s.side(d.B, row.B, "B")}
 		if row.At >= 0 {
 			out.Difference = &d.Report.List[row.At]
 		}

@@ -19,7 +19,6 @@ import { Overview } from "./overview.js";
 import { Player } from "./player.js";
 import { search } from "./search.js";
 import "./theme.js";
-import { valueMenu } from "./values.js";
 import { Views } from "./views.js";
 import { Way } from "./way.js";
 
@@ -39,7 +38,7 @@ const columns = columnView();
 const list = longList($("list"), {
 	ask: (from, count) => ask({ op: "rows", from, count }),
 	choose: (at) => {
-		ask({ op: "entry", at });
+		details.look({ at });
 		if (player.on) player.at(at);
 	},
 	follows: button,
@@ -70,7 +69,7 @@ const moving = moves(list, {
 columns.marked = moving.marked;
 live.on("place", moving.placed);
 
-const details = new Details($("details"), {
+const details = new Details({
 	closed: () => {
 		list.unselect();
 		address.set("entry", "");
@@ -82,16 +81,15 @@ const details = new Details($("details"), {
 details.keys(keys);
 live.on("piece", (m) => details.piece(m));
 live.on("copy", (m) => details.copied(m));
-details.values = valueMenu;
 live.on("entry", (m) => {
 	details.show(m);
-	address.set("entry", m.row.n);
+	address.set("entry", m.n);
 });
 
 // open shows the details of an entry, and the entry itself where it is in the list.
 function open(n) {
 	list.unselect();
-	ask({ op: "entry", n });
+	details.look({ n });
 	moving.find({ n }, (m) => m.exact && list.reveal(m.at));
 }
 
@@ -128,7 +126,7 @@ const player = new Player({
 	moved: ({ n, at }, stepped) => {
 		if (stepped && details.shown) list.chosen = at;
 		list.setHead(at, !stepped && !player.playing && list.chosen === at);
-		if (stepped && n && details.shown) ask({ op: "entry", n });
+		if (stepped && n && details.shown) details.look({ n });
 	},
 	closed: () => {
 		list.setHead(null);
@@ -241,7 +239,7 @@ live.on("status", (m) => {
 		upper = 0;
 	}
 	const late = details.shown && details.shown > details.known && details.shown <= m.known;
-	if (late || details.shown && notes.fresh(details.shown, m.known)) ask({ op: "entry", n: details.shown });
+	if (late || details.shown && notes.fresh(details.shown, m.known)) details.look({ n: details.shown });
 	$("arms").hidden = !m.armed && !m.held;
 	$("arms").textContent = `◉ ${m.held ? `${m.held} held · ` : ""}${m.armed}`;
 	$("arms").title = m.armed;

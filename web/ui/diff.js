@@ -1,7 +1,7 @@
 // Two recordings side by side. All text of the traffic becomes text nodes.
 
-import { contents, heading } from "./details.js";
-import { $, node } from "./dom.js";
+import { $, draw, node } from "./dom.js";
+import "./explain.js";
 import { longList } from "./list.js";
 import "./theme.js";
 
@@ -84,10 +84,8 @@ async function details(at) {
 	$("details").hidden = false;
 	$("heading").textContent = m.difference ? `${m.difference.class}, ${m.difference.phase}: ${words[m.sign]}` : words[m.sign];
 	$("changes").replaceChildren(...(m.difference?.changes || []).map(change));
-	for (const [id, e] of [["a", m.a], ["b", m.b]]) {
-		const head = node("h2", "", e ? `${id.toUpperCase()}  ${heading(e.row)}` : `not in ${id.toUpperCase()}`);
-		$(id).replaceChildren(head, ...(e ? contents(e) : []));
-	}
+	draw($("a"), m.a);
+	draw($("b"), m.b);
 	$("body").scrollTop = 0;
 }
 

@@ -9,22 +9,14 @@ let add; // (how, field, value), of the filter bar
 
 export function valuesTo(fn) { add = fn; }
 
-// valueMenu makes an element open the menu for its value; field is a name of the
-// filter language.
-export function valueMenu(el, field, value) {
-	if (!value) return;
-	const open = () => openMenu(el, [[field, value]]);
-	el.classList.add("filterable");
-	el.tabIndex = 0;
-	el.role = "button";
-	el.ariaHasPopup = "menu";
-	el.onclick = () => getSelection().isCollapsed && open();
-	el.onkeydown = (e) => {
-		if (e.key !== "Enter" && e.key !== " ") return;
-		e.preventDefault();
-		open();
-	};
-}
+// What the server drew with data-field, a name of the filter language, opens the
+// menu for its text.
+for (const kind of ["click", "keydown"]) document.addEventListener(kind, (e) => {
+	const el = e.target.closest?.("[data-field]");
+	if (!el || (e.key ? e.key !== "Enter" && e.key !== " " : !getSelection().isCollapsed)) return;
+	e.preventDefault();
+	openMenu(el, [[el.dataset.field, el.textContent]]);
+});
 
 // openMenu shows the menu at an element, or at a point of it.
 export function openMenu(el, all, x, y) {
