@@ -81,9 +81,13 @@ func newConsole(w io.Writer, d display, chosen *filter.Filter, start time.Time) 
 			return n
 		}
 	}
-	colored := d.Color == "always" || d.Color == "auto" && terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-	c.paint = newPalette(colored)
+	c.paint = newPalette(colored(d, terminal))
 	return c
+}
+
+// colored reports whether there are to be colours.
+func colored(d display, terminal bool) bool {
+	return d.Color == "always" || d.Color == "auto" && terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
 // newPalette chooses from the sixteen colours that every terminal maps to its

@@ -24,6 +24,7 @@ type interceptor struct {
 	tap   bool // nothing is altered
 
 	points  rule.Set // the breakpoints
+	keys    rule.Set // what the keys of the console arm
 	changes <-chan struct{}
 
 	mu    sync.Mutex
@@ -38,14 +39,20 @@ const maxBreakpoints = 100
 func newInterceptor(p *proxy.Proxy, a *armed, tap bool) (x *interceptor, stop func()) {
 	x = &interceptor{proxy: p, log: p.Log, armed: a, tap: tap}
 	x.changes, stop = p.Watch()
-	x.points.Changed = func(on int) {
+	x.ask("breakpoints", &x.points)
+	x.ask("keys", &x.keys)
+	return x, stop
+}
+
+// ask has the proxy ask the rules of a set as long as one of them is on.
+func (x *interceptor) ask(name string, set *rule.Set) {
+	set.Changed = func(on int) {
 		if on == 0 {
-			p.Arm("breakpoints", nil)
+			x.proxy.Arm(name, nil)
 			return
 		}
-		p.Arm("breakpoints", func(conn int) session.Judge { return x.points.Judge(conn, nil) })
+		x.proxy.Arm(name, func(conn int) session.Judge { return set.Judge(conn, nil) })
 	}
-	return x, stop
 }
 
 // Armed implements web.Interceptor. Pages ask for it often: connections are gone
@@ -55,6 +62,13 @@ func (x *interceptor) Armed() (what string, held int) {
 	parts := slices.DeleteFunc([]string{x.armed.what()}, func(s string) bool { return s == "" })
 	for _, expr := range x.Breakpoints() {
 		parts = append(parts, "breakpoint "+expr)
+	}
+	for _, st := range x.keys.List() {
+		what := "pause "
+		if st.Name == keyNext {
+			what = "hold of the next: "
+		}
+		parts = append(parts, what+st.When)
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -176,7 +190,7 @@ func plain(text string) string {
 func (x *interceptor) Arm(expr string) error {
 	switch set := x.Breakpoints(); {
 	case x.tap:
-		return usagef("run the proxy without --tap", "a tap alters nothing, and can hold nothing")
+		return noTap()
 	case slices.Contains(set, expr):
 		return nil // it is as asked
 	case len(set) >= maxBreakpoints:
@@ -189,7 +203,7 @@ func (x *interceptor) Arm(expr string) error {
 	if err != nil {
 		return usagef(hintOf(err), "the breakpoint cannot be set: %s", plain(err.Error()))
 	}
-	x.note("breakpoint set: " + expr)
+	x.note("viewer", "breakpoint set: "+expr)
 	return nil
 }
 
@@ -207,7 +221,7 @@ func (x *interceptor) Disarm(expr string) error {
 			return usagef("set are: "+elided(x.Breakpoints()), "there is no breakpoint %.200q", e)
 		}
 		x.release("rule " + pointName(e))
-		x.note("breakpoint taken away: " + e)
+		x.note("viewer", "breakpoint taken away: "+e)
 	}
 	return nil
 }
@@ -226,8 +240,8 @@ func (x *interceptor) release(by string) {
 }
 
 // note remarks in the recording what was armed; the log says by itself when it fails.
-func (x *interceptor) note(text string) {
-	x.log.Append(record.Event{E: record.EventNote, Text: text, By: "viewer"})
+func (x *interceptor) note(by, text string) {
+	x.log.Append(record.Event{E: record.EventNote, Text: text, By: by})
 }
 
 // Breakpoints implements web.Interceptor.
@@ -259,6 +273,6 @@ func (x *interceptor) Switch(name string, on bool) error {
 		}
 		return usagef(hint, "no rule is called %.200q", name)
 	}
-	x.note(fmt.Sprintf("rule %s switched %s", name, map[bool]string{true: "on", false: "off"}[on]))
+	x.note("viewer", fmt.Sprintf("rule %s switched %s", name, map[bool]string{true: "on", false: "off"}[on]))
 	return nil
 }

@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/xmpplens/xmpplens/decode/filter"
 	"github.com/xmpplens/xmpplens/proxy"
 	"github.com/xmpplens/xmpplens/record"
 	"github.com/xmpplens/xmpplens/record/timeline"
@@ -26,6 +24,7 @@ type lens struct {
 	display display
 	proxy   *proxy.Proxy
 	streams *streams
+	ctx     context.Context     // ends when the proxy is told to
 	greet   func(viewer string) // when everything listens
 	serve   func() error        // runs the proxy until it ends
 	quiet   bool                // no closing line about keeping a recording
@@ -44,38 +43,48 @@ func (l *lens) run() error {
 	}
 	defer log.Close()
 	l.proxy.Log = log
-	var keys *keyboard
-	stdout := l.streams.stdout
-	if !l.quiet {
-		keys = newKeyboard(l.streams.stderr)
+	var printed livePrint
+	printed.p.Store(chosen)
+	con := newConsole(l.streams.stdout, l.display, nil, log.Start())
+	var hands *interceptor
+	unwatch := func() {}
+	if l.armed != nil {
+		hands, unwatch = newInterceptor(l.proxy, l.armed, l.tap)
 	}
-	if keys != nil {
-		l.streams.stderr, stdout = keys.gate.through(l.streams.stderr), keys.gate.through(stdout)
+	defer unwatch()
+	var keys *keyboard
+	if hands != nil {
+		if keys = newKeyboard(l.streams, l.display); keys != nil {
+			con.out.Reset(l.streams.stdout)
+		}
 	}
 
 	var wg sync.WaitGroup
 	ring := newRingKeeper(log, &l.storage, l.streams.say)
-	viewer, closeViewer, err := l.startViewer(log, ring, &wg)
+	viewer, closeViewer, err := l.startViewer(log, ring, hands, &wg)
 	if err != nil {
 		return err
 	}
 	var count tally
-	printed := make(chan struct{})
+	done := make(chan struct{})
 	wg.Go(func() {
-		defer close(printed)
-		l.printEntries(log, stdout, chosen, &count, ring)
+		defer close(done)
+		defer keys.crashed()
+		l.printEntries(log, con, &printed, &count, ring)
 	})
 	wg.Go(func() { l.watchLog(log) })
 	l.greet(viewer)
 	endRing := ring.start()
-	defer keys.start(log, ring)()
+	endKeys := keys.start(l.ctx, keyed{hands, log, ring, &printed, l.display.Filter})
+	defer endKeys()
 
 	err = l.serve()
+	endKeys() // who edits must not be waited for
 	stopped := log.Err()
 	if ring != nil {
 		// What the last entries say may ask for it.
 		log.Finish()
-		<-printed
+		<-done
 		endRing()
 	}
 	patience := time.AfterFunc(time.Second, func() { l.streams.say("xmpplens: storing the rest of the recording") })
@@ -94,7 +103,7 @@ func (l *lens) run() error {
 }
 
 // startViewer serves the live viewer.
-func (l *lens) startViewer(log *record.Log, ring *ringKeeper, wg *sync.WaitGroup) (url string, end func(), err error) {
+func (l *lens) startViewer(log *record.Log, ring *ringKeeper, hands *interceptor, wg *sync.WaitGroup) (url string, end func(), err error) {
 	if l.web == "" {
 		return "", func() {}, nil
 	}
@@ -113,9 +122,8 @@ func (l *lens) startViewer(log *record.Log, ring *ringKeeper, wg *sync.WaitGroup
 		title = l.proxy.Upstream.String()
 	}
 	srv := &web.Server{Source: index, Title: title, Secrets: l.display.ShowSecrets, Say: l.streams.say, Notes: &noter{index: index, log: log}, Files: &filer{log: log}}
-	unwatch := func() {}
-	if l.armed != nil {
-		srv.Intercept, unwatch = newInterceptor(l.proxy, l.armed, l.tap)
+	if hands != nil {
+		srv.Intercept = hands
 	}
 	if ring != nil {
 		srv.Keep = func() (string, error) { return ring.keep("asked by the viewer") }
@@ -126,7 +134,7 @@ func (l *lens) startViewer(log *record.Log, ring *ringKeeper, wg *sync.WaitGroup
 			l.streams.say("xmpplens: viewer: %v", err)
 		}
 	})
-	return srv.URL(ln.Addr()), func() { unwatch(); cancel() }, nil
+	return srv.URL(ln.Addr()), cancel, nil
 }
 
 // watchLog says at once when recording stops.
@@ -156,19 +164,18 @@ func (t *tally) add(e *timeline.Entry) {
 }
 
 // printEntries pulls from the log until it is closed.
-func (l *lens) printEntries(log *record.Log, out io.Writer, chosen *filter.Filter, count *tally, ring *ringKeeper) {
+func (l *lens) printEntries(log *record.Log, con *console, printed *livePrint, count *tally, ring *ringKeeper) {
 	r := log.Reader()
 	defer r.Close()
-	con := newConsole(l.streams.stdout, l.display, chosen, log.Start())
-	con.out.Reset(out)
 	raw := l.display.Format == "raw"
 	var fold timeline.Folder
 	emit := func(e *timeline.Entry) {
 		count.add(e)
 		ring.look(e)
+		con.filter = printed.p.Load()
 		if !raw {
 			con.print(e)
-		} else if e.Dir != "" && con.err == nil && (chosen == nil || e.Matches(chosen)) {
+		} else if e.Dir != "" && con.err == nil && (con.filter == nil || e.Matches(con.filter)) {
 			con.raw(e)
 		}
 	}

@@ -118,7 +118,7 @@ func (c *proxyCmd) Run(s *streams) error {
 	defer stop()
 	disarm, hide := func() {}, func() {}
 	return (&lens{
-		storage: c.storage, web: c.webAddress(), display: c.display, proxy: p, streams: s, armed: &c.Armed, tap: c.Tap,
+		storage: c.storage, web: c.webAddress(), display: c.display, proxy: p, streams: s, armed: &c.Armed, tap: c.Tap, ctx: ctx,
 		greet: func(viewer string) {
 			who := map[string]string{"c2s": "clients", session.KindS2S: "servers", session.KindComponent: "components"}[c.Kind]
 			if len(c.ListenSocks) > 0 {
@@ -311,19 +311,27 @@ func interruptible(s *streams) (context.Context, context.CancelFunc) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	done := make(chan struct{})
-	go func() {
-		select {
-		case <-signals:
-			cancel()
-		case <-done:
-			return
+	// next waits for a signal; Ctrl-C in an editor is for the editor.
+	next := func() bool {
+		for {
+			select {
+			case sig := <-signals:
+				if sig != os.Interrupt || !editing.Load() {
+					return true
+				}
+			case <-done:
+				return false
+			}
 		}
-		select {
-		case <-signals:
+	}
+	go func() { // until stop
+		if next() {
+			cancel()
+		}
+		if next() {
 			restoreTerminal()
 			s.say("xmpplens: stopped at once")
 			os.Exit(exitFailed)
-		case <-done:
 		}
 	}()
 	return ctx, sync.OnceFunc(func() {

@@ -9,3 +9,6 @@ import (
 
 // keepSignals make a proxy keep its ring.
 var keepSignals = []os.Signal{syscall.SIGUSR1}
+
+// resizeSignals tell that the terminal has another size.
+var resizeSignals = []os.Signal{syscall.SIGWINCH}

@@ -161,7 +161,11 @@ func (p *program) goroutines(t *testing.T) int {
 func TestSoakRandomRules(t *testing.T) {
 	t.Parallel()
 	seconds := 8
-	if n, err := strconv.Atoi(os.Getenv("XMPPLENS_SOAK")); err == nil {
+	if s := os.Getenv("XMPPLENS_SOAK"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 {
+			t.Fatalf("XMPPLENS_SOAK=%s is no number of seconds: for ten minutes set it to 600", s)
+		}
 		seconds = n
 	}
 	ca, server := prosody(t)

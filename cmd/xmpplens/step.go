@@ -29,7 +29,8 @@ func newStepper(s *streams) (st *stepper, end func(), err error) {
 		return nil, nil, usagef(hint, "--step: %v", err)
 	}
 	mode.on()
-	giveBack.Store(mode)
+	undo := mode.off
+	giveBack.Store(&undo)
 	s.say(stepHelp)
 	keys := make(chan byte)
 	go func() { // ends with the program: reading a terminal cannot be given up
