@@ -159,16 +159,97 @@ func TestLadderOnTelephone(t *testing.T) {
 	}
 }
 
+// What was held, changed or put in is between an end and the proxy, or says so there;
+// and nothing that is said becomes markup.
+func TestLadderChanges(t *testing.T) {
+	ctx := browser(t)
+	log, _, url := show(t)
+	evil := "<img src=x onerror=window.evil=1> \u202e javascript:evil()"
+	log.Append(record.Event{C: 1, E: record.EventOpen, Kind: "c2s", Client: evil, Server: "capulet.example" + strings.Repeat("e", 50_000)})
+	at := map[record.Dir]int64{}
+	add := func(d record.Dir, text, verdict string) {
+		ev := record.Event{C: 1, E: record.EventHold, D: d, O: at[d], N: int64(len(text)), By: evil}
+		if verdict != "" {
+			log.Append(ev)
+		}
+		say(log, d, text)
+		if ev.E, ev.Verdict = record.EventVerdict, verdict; verdict == "edited" {
+			ev.Data, ev.HasData = []byte("<message><body>new</body></message>"), true
+		}
+		if verdict != "" {
+			log.Append(ev)
+		}
+		at[d] += int64(len(text))
+	}
+	add(record.CS, header, "")
+	add(record.SC, header, "")
+	for _, d := range []record.Dir{record.CS, record.SC} {
+		for _, verdict := range []string{"dropped", "edited", "<i>evil.x"} {
+			add(d, "<message><body>"+strings.NewReplacer("<", "&lt;", ">", "&gt;").Replace(evil)+" "+verdict[1:]+"</body></message>", verdict)
+		}
+		log.Append(record.Event{C: 1, E: record.EventInject, D: d, O: at[d], Data: []byte("<message><body>" + string(d) + "</body></message>"), HasData: true, By: evil})
+	}
+	add(record.CS, "<presence/>", "")
+	add(record.SC, "<presence/>", "")
+	do(t, ctx, chromedp.Navigate(url+"#view=ladder"), until(`!document.querySelector(".row.loading") && document.querySelectorAll(".row .tag").length === 8`))
+	screen(t, ctx, "ladder-changes")
+	// Of each arrow: where it goes from and to, and where the proxy is.
+	got := get(t, ctx, chromedp.Evaluate[string](`[...document.querySelectorAll(".row:has(.tag)")].map((row) => {
+		const x = [...document.querySelectorAll(".lanename")].map((l) => l.getBoundingClientRect()).map((r) => (r.left + r.right) / 2), box = row.querySelector(".arrow").getBoundingClientRect();
+		const lane = (px) => x.findIndex((l) => Math.abs(l - px) < 2), ends = [lane(box.left), lane(box.right)];
+		return row.querySelector(".tag").textContent + " " + (row.matches(".SC") ? ends.reverse() : ends).join("→");
+	}).join("\n")`))
+	want := "✕ dropped 0→1\nedited 0→2\n<i>evil.x 0→2\ninjected 1→2\n✕ dropped 2→1\nedited 2→0\n<i>evil.x 2→0\ninjected 1→0"
+	if got != want {
+		t.Errorf("arrows\n%s, want\n%s", got, want)
+	}
+	if is := get(t, ctx, chromedp.Evaluate[bool](`!!window.evil || !!document.querySelector("#list :is(img, i:not(.band, .arrow, .pair, .grip))")`)); is {
+		t.Error("what was said became markup")
+	}
+	if name := get(t, ctx, chromedp.Evaluate[int](`document.querySelector("#list").innerHTML.length`)); name > 60_000 {
+		t.Errorf("the list has %d letters", name)
+	}
+}
+
+// asks are the requests for the ladder since the page counts them, with countAsks.
+const asks = `performance.getEntriesByType("mark").length`
+
+var countAsks = command("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": `{
+	const send = WebSocket.prototype.send;
+	WebSocket.prototype.send = function (text) { if (text.includes('"ladder"')) performance.mark("ladder"); return send.call(this, text); };
+}`})
+
+// What comes is drawn, a bracket begins when there is an answer, and many entries are
+// no reason to ask as often.
+func TestLadderIsLive(t *testing.T) {
+	ctx := browser(t)
+	log, _, url := show(t)
+	log.Append(record.Event{C: 1, E: record.EventOpen, Kind: "c2s", Client: "192.0.2.1:4001", Server: "capulet.example"})
+	say(log, record.CS, header+"<iq type='get' id='1'><query xmlns='jabber:iq:version'/></iq>")
+	last := `[...document.querySelectorAll(".row:not(.loading)")].at(-1)`
+	do(t, ctx, countAsks, chromedp.Navigate(url+"#view=ladder"), until(last+`?.querySelector("bdi").textContent.includes("iq get version") && `+arrows+` === 3 && !document.querySelector(".pair")`))
+	say(log, record.SC, header+"<iq type='result' id='1'><query xmlns='jabber:iq:version'/></iq>")
+	do(t, ctx, until(`document.querySelectorAll(".pair").length === 3 && `+last+`.querySelector(".pair.ends")`))
+	before, began := get(t, ctx, chromedp.Evaluate[int](asks)), time.Now()
+	for i := range 150 {
+		say(log, record.SC, strings.Repeat(fmt.Sprintf("<message><body>number %d</body></message>", i), 10))
+		do(t, ctx, until(fmt.Sprintf(`[...document.querySelectorAll(".row bdi")].some(e => /number \d+/.test(e.textContent) && e.textContent.match(/number (\d+)/)[1] >= %d)`, i-20)))
+	}
+	do(t, ctx, until(last+`.querySelector("bdi").textContent.includes("number 149") && `+last+`.querySelector(".arrow")`))
+	took, asked := time.Since(began), get(t, ctx, chromedp.Evaluate[int](asks))-before
+	t.Logf("%d requests in %.1f s", asked, took.Seconds())
+	// Of 15 pages one for each, and of the last one as often as it may.
+	if most := 2*15 + int(took.Seconds()*25) + 5; asked > most {
+		t.Errorf("%d requests in %.1f s", asked, took.Seconds())
+	}
+}
+
 // In the middle of very many entries there is a ladder as at once as in ten, and the
 // page asks for what is on the screen, and no more.
 func TestLadderOfMany(t *testing.T) {
 	ctx := browser(t)
 	url := pages(t, town(t, 12, 150_000))
-	asks := `performance.getEntriesByType("mark").length`
-	do(t, ctx, command("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": `{
-		const send = WebSocket.prototype.send;
-		WebSocket.prototype.send = function (text) { if (text.includes('"ladder"')) performance.mark("ladder"); return send.call(this, text); };
-	}`}), chromedp.Navigate(url+"#view=ladder"), until(arrows+` > 5`))
+	do(t, ctx, countAsks, chromedp.Navigate(url+"#view=ladder"), until(arrows+` > 5`))
 	for _, n := range []int{150_000, 2, 299_000, 75_000} {
 		before := get(t, ctx, chromedp.Evaluate[int](asks))
 		began := time.Now()

@@ -152,7 +152,7 @@ func (o order) heads(keep, hidden []string) group {
 			few += " …"
 		}
 		out = append(out, el("span.lanename",
-			el("button", attrs{"data-keep": strings.Join(nums, " "), "aria-pressed": strconv.FormatBool(kept), "aria-label": "Keep the lane of " + name,
+			el("button", attrs{"data-key": "keep " + s.key, "data-keep": strings.Join(nums, " "), "aria-pressed": strconv.FormatBool(kept), "aria-label": "Keep the lane of " + name,
 				"title": clip(s.name, maxLetters) + ", connection #" + strings.Join(nums, " #")}, name),
 			el("small", few+" "),
 			el("button.hide", attrs{"data-hide": s.key, "aria-label": "Hide the lane of " + clip(s.name, maxLetters)}, "✕")))

@@ -52,8 +52,8 @@ func TestArrange(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := strings.NewReplacer("<", `\u003c`, ">", `\u003e`).Replace(`[["span.corner",["button",{"data-all":"","title":"Show all lanes"},"1 hidden"]],["span.lanename.proxy",["span","proxy"]],` +
-		`["span.lanename",["button",{"aria-label":"Keep the lane of montague.example","aria-pressed":"false","data-keep":"1","title":"montague.example, connection #1"},"montague.example"],["small","#1 "],["button.hide",{"aria-label":"Hide the lane of montague.example","data-hide":"` + arrange([]lane{romeo}, nil).all[2].key + `"},"✕"]],` +
-		`["span.lanename",["button",{"aria-label":"Keep the lane of <img onerror>","aria-pressed":"true","data-keep":"2","title":"<img onerror>, connection #2"},"<img onerror>"],["small","#2 "],["button.hide",{"aria-label":"Hide the lane of <img onerror>","data-hide":"` + arrange([]lane{{2, "c2s", "", "<img onerror>"}}, nil).all[2].key + `"},"✕"]]]`)
+		`["span.lanename",["button",{"aria-label":"Keep the lane of montague.example","aria-pressed":"false","data-keep":"1","data-key":"keep ` + arrange([]lane{romeo}, nil).all[2].key + `","title":"montague.example, connection #1"},"montague.example"],["small","#1 "],["button.hide",{"aria-label":"Hide the lane of montague.example","data-hide":"` + arrange([]lane{romeo}, nil).all[2].key + `"},"✕"]],` +
+		`["span.lanename",["button",{"aria-label":"Keep the lane of <img onerror>","aria-pressed":"true","data-keep":"2","data-key":"keep ` + arrange([]lane{{2, "c2s", "", "<img onerror>"}}, nil).all[2].key + `","title":"<img onerror>, connection #2"},"<img onerror>"],["small","#2 "],["button.hide",{"aria-label":"Hide the lane of <img onerror>","data-hide":"` + arrange([]lane{{2, "c2s", "", "<img onerror>"}}, nil).all[2].key + `"},"✕"]]]`)
 	if string(b) != want {
 		t.Errorf("heads\n%s, want\n%s", b, want)
 	}

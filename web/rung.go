@@ -62,6 +62,7 @@ func (p *page) rungs(s stretch, count int, want *wish) rungs {
 	out := rungs{Op: "ladder", Filter: s.Filter, From: s.From, Heads: o.heads(want.Keep, want.Hide), Proxy: o.proxy, Ends: o.ends, Rows: []rung{}}
 	names := make(map[int]lane)
 	for _, l := range lanes {
+		l.Client, l.Server = clip(l.Client, maxLetters), clip(l.Server, maxLetters)
 		names[l.Conn] = l
 	}
 	pairs := s.placed(o)

@@ -6,7 +6,7 @@ import { clock, draw, h } from "./dom.js";
 
 const page = 100; // rows in a request
 const kept = 40; // pages to remember
-const calm = 400; // milliseconds before a page is asked for again
+const calm = 400; // milliseconds before a page is asked for again, for a row that lacks a quarter of it
 const most = 400; // lanes that are kept or hidden: a request has its bounds
 const waiting = { class: "loading", label: "", ends: "", over: [], picture: [], text: ["…"] };
 export const tall = 46;
@@ -61,7 +61,7 @@ export class Ladder {
 		if (!this.#asked.has(k) && (!p || !p.settled && p.seen !== now)) {
 			this.#asked.set(k, now);
 			const draw = { screen: screen + 9, keep: [...this.#keep].slice(0, most), hide: [...this.#hide].slice(0, most) };
-			setTimeout(() => this.#ask({ op: "ladder", from: k * page + 1, count: page, draw }) || this.#asked.delete(k), rung ? Math.max(0, p.came + calm - performance.now()) : 0);
+			setTimeout(() => this.#ask({ op: "ladder", from: k * page + 1, count: page, draw }) || this.#asked.delete(k), p ? Math.max(0, p.came + calm / (rung ? 1 : 4) - performance.now()) : 0);
 		}
 		return rung;
 	}
@@ -74,9 +74,7 @@ export class Ladder {
 		this.#shown = p;
 		this.#list.changed();
 		if (same) return;
-		const at = [...this.#heads.querySelectorAll("button")].indexOf(document.activeElement);
 		draw(this.#heads, heads);
-		this.#heads.querySelectorAll("button")[at]?.focus();
 		this.#set(this.#box, { lanes: heads.length - 1, proxy });
 	}
 
