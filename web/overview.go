@@ -49,12 +49,23 @@ type latency struct {
 
 // overview answers with all of it, unless who asks has it.
 func (p *page) overview(r request) any {
-	var q struct {
-		Version, By string
-		Down        bool
-		From, To    float64 // seconds
-	}
+	var q overviewRequest
 	r.into(&q)
+	out := p.overviewOf(q)
+	if q.Drawn {
+		return out.draw(q.By, q.Down)
+	}
+	return out
+}
+
+type overviewRequest struct {
+	Version, By string
+	Down        bool
+	From, To    float64 // seconds
+	Drawn       bool    // for the page
+}
+
+func (p *page) overviewOf(q overviewRequest) overviewed {
 	st := p.source.Status()
 	out := overviewed{Op: "overview", Version: fmt.Sprintf("%d %d %d %s %t %g %g", st.Len, st.Known, st.Conns, q.By, q.Down, q.From, q.To), Known: st.Known, Total: st.Len, All: st.Conns, Latencies: []latency{}, Codes: []*timeline.FindingSum{}}
 	src, ok := p.source.(Overviewer)

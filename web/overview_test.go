@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -64,6 +65,28 @@ func TestOverviewInTheBrowser(t *testing.T) {
 		run(`document.querySelector("#overview .brush button").click()`), until(`document.querySelector("#filter").value.startsWith("t >= ")`), until(`location.hash.includes("filter=t")`), until(`document.querySelector("#problem").hidden`),
 		run(`document.querySelector("#tab-overview").click()`), until(`document.querySelector("[data-key='conn 1']")`), run(`document.querySelector("[data-key='conn 1']").click()`),
 		until(`document.querySelector("#filter").value === "conn == 1" && !document.querySelector("#list").hidden`))
+}
+
+// A range is dragged on the chart, which then shows it; what is dragged there is
+// inside of it.
+func TestOverviewDrag(t *testing.T) {
+	ctx := browser(t)
+	drag := func(from, to float64) action {
+		return run(fmt.Sprintf(`(() => {
+			const svg = document.querySelector("#overview .traffic svg"), at = svg.getBoundingClientRect();
+			const send = (type, part) => svg.dispatchEvent(new PointerEvent(type, { bubbles: true, pointerId: 1, clientX: at.left + part * at.width, clientY: at.top + 9 }));
+			send("pointerdown", %g); send("pointermove", %g); send("pointerup", %g);
+		})()`, from, (from+to)/2, to))
+	}
+	shown := func(want float64) action {
+		return until(fmt.Sprintf(`Math.abs(Number(document.querySelector("#overview .traffic svg").getAttribute("aria-label").match(/, ([\d.]+) seconds/)[1]) - %g) < 0.5`, want))
+	}
+	do(t, ctx, chromedp.Navigate(pages(t, played(t))), until(`document.querySelector("#tab-overview")`), run(`document.querySelector("#tab-overview").click()`), until(`document.querySelector("#overview .traffic svg")`),
+		// The page's own capture of the pointer wants a real one.
+		run(`Element.prototype.setPointerCapture = () => {}`),
+		shown(71), drag(.5, .25), shown(71.0/4), until(`document.querySelector("#overview .brush button").textContent.startsWith("Show 17.8")`),
+		drag(0, .5), shown(71.0/8), until(`Number(document.querySelector("#overview .range").getAttribute("width")) > 190`),
+		run(`document.querySelectorAll("#overview .brush button")[1].click()`), shown(71))
 }
 
 func TestOverviewScreens(t *testing.T) {

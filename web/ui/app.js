@@ -112,8 +112,7 @@ address.on("entry", (n) => {
 
 const overview = new Overview($("overview"), {
 	ask,
-	open,
-	filter: only,
+	only,
 });
 views.add("overview", "Overview", $("overview"), { show: () => overview.show(), hide: () => overview.hide() });
 live.on("overview", (m) => overview.answer(m));
