@@ -90,7 +90,10 @@ live.on("entry", (m) => {
 function open(n) {
 	list.unselect();
 	details.look({ n });
-	moving.find({ n }, (m) => m.exact && list.reveal(m.at));
+	moving.find({ n }, ({ at, exact }) => {
+		if (exact) list.reveal(at);
+		if (exact && player.on) player.at(at);
+	});
 }
 
 // only filters the list by a term.
