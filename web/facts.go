@@ -36,7 +36,7 @@ var filterFields = map[string]string{"type": "type", "id": "id", "from": "from",
 func (d *details) facts(m meanings, live bool) group {
 	out := group{el("p.summary", attrs{"dir": "auto"}, cmp.Or(d.Error, d.Row.Summary))}
 	for _, f := range d.Findings {
-		out = append(out, el("p.finding."+f.Severity, f.Text, " ", el("small", f.Severity, " ", f.Code, ", ", reference(f.Ref))))
+		out = append(out, el("p.finding."+f.Severity, f.Text+" ", el("small", f.Severity+" "+f.Code+", ", reference(f.Ref))))
 	}
 	pairs := group{}
 	for _, f := range d.Fields {
@@ -54,7 +54,7 @@ func (d *details) facts(m meanings, live bool) group {
 	for _, p := range d.Payloads {
 		if why, ok := m.of[p.NS]; ok {
 			title, _, _ := strings.Cut(why.Text, ",")
-			pairs = append(pairs, fact(cmp.Or(p.XEP, "payload"), el("span", attrs{"dir": "auto", "title": p.NS}, p.Name, el("small", " ", title)), reference(why.Ref)...))
+			pairs = append(pairs, fact(cmp.Or(p.XEP, "payload"), el("span", attrs{"dir": "auto", "title": p.NS}, p.Name, el("small", " "+title)), reference(why.Ref)...))
 			continue
 		}
 		pairs = append(pairs, fact(cmp.Or(p.XEP, "payload"), el("span", attrs{"dir": "auto"}, p.Name+" "+p.NS)))
@@ -67,7 +67,7 @@ func (d *details) facts(m meanings, live bool) group {
 		}
 		var says group
 		if l.Summary != "" {
-			says = group{" ", apart(l.After), ": ", el("bdi", l.Summary)}
+			says = group{" " + apart(l.After) + ": ", el("bdi", l.Summary)}
 		}
 		links = append(links, fact(l.Kind, el("span", attrs{"title": l.Summary}, number, says)))
 	}

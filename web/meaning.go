@@ -34,7 +34,7 @@ func (m *meanings) texts() drawn {
 	for _, key := range slices.Sorted(maps.Keys(m.of)) {
 		text := group{m.of[key].Text}
 		if ref := m.of[key].Ref; ref != "" {
-			text = group{reference(ref), ": ", text}
+			text = group{reference(ref), ": " + m.of[key].Text}
 		}
 		out = append(out, el("p", attrs{"id": m.id[key]}, text))
 	}

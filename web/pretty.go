@@ -36,6 +36,9 @@ func code(tokens []timeline.Token, m meanings) group {
 // pretty draws the beginning of an entry, which is all of nearly every one.
 func (d *details) pretty(m meanings) group {
 	out := d.Change.draw()
+	if len(d.XML) == 0 {
+		return append(out, el("p.hint", "Nothing but white space: Raw and Hex show it."))
+	}
 	out = append(out, el("pre", code(d.XML, m)))
 	for _, u := range d.Unfolded {
 		out = append(out, fold(u))
@@ -73,7 +76,7 @@ func (c *change) draw() group {
 		switch {
 		case near[i]:
 			lines = append(lines, l.draw())
-		case i > 0 && near[i-1]:
+		case i == 0 || near[i-1]:
 			lines = append(lines, el("span.skip", "⋯"))
 		}
 	}

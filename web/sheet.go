@@ -144,7 +144,7 @@ func hexLines(off int, groups [][2]string) drawn {
 			el("span", padded(pair[0][0])), "  ", el("span", padded(pair[1][0])), "  ",
 			el("span.chars", pair[0][1]), el("span.chars", pair[1][1])))
 	}
-	return el("pre.hex", out)
+	return el("pre.hex", attrs{"tabindex": 0}, out) // it may be wider than a small window
 }
 
 // padded is as wide as eight bytes in figures.
