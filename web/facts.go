@@ -22,7 +22,7 @@ func headingOf(r timeline.Row) string {
 		out += fmt.Sprintf(", connection %d", r.Conn)
 	}
 	if r.Size > 0 {
-		out += ", " + sized(r.Size)
+		out += ", " + size(int64(r.Size))
 	}
 	return out
 }
@@ -112,7 +112,7 @@ func (s *Server) contents(source Source, n int, prefix string) (heading string, 
 		out = append(out, d.pretty(m)...)
 	}
 	if d.Cut > 0 {
-		out = append(out, el("p", sized(d.Cut)+" more are not shown here; xmpplens show prints all."))
+		out = append(out, el("p", size(int64(d.Cut))+" more are not shown here; xmpplens show prints all."))
 	}
 	return headingOf(d.Row), out
 }
@@ -133,26 +133,4 @@ func apart(after float64) string {
 		return text + " before"
 	}
 	return text + " later"
-}
-
-// sized says how many bytes there are.
-func sized(n int) string {
-	switch {
-	case n < 10_000:
-		return fmt.Sprintf("%d B", n)
-	case n < 100_000:
-		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
-	case n < 10_000_000:
-		return fmt.Sprintf("%.0f kB", float64(n)/1e3)
-	}
-	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
-}
-
-// counted says a number with a comma between thousands.
-func counted(n int) string {
-	text := strconv.Itoa(n)
-	for at := len(text) - 3; at > 0; at -= 3 {
-		text = text[:at] + "," + text[at:]
-	}
-	return text
 }

@@ -36,9 +36,6 @@ func code(tokens []timeline.Token, m meanings) group {
 // pretty draws the beginning of an entry, which is all of nearly every one.
 func (d *details) pretty(m meanings) group {
 	out := d.Change.draw()
-	if len(d.XML) == 0 {
-		return append(out, el("p.hint", "Nothing but white space: Raw and Hex show it."))
-	}
 	out = append(out, el("pre", code(d.XML, m)))
 	for _, u := range d.Unfolded {
 		out = append(out, fold(u))
@@ -82,7 +79,7 @@ func (c *change) draw() group {
 	}
 	out := group{el("h2", title), el("p", said), el("pre.edits", lines)}
 	if c.Cut > 0 {
-		out = append(out, el("p.hint", counted(c.Cut)+" more lines are not shown"))
+		out = append(out, el("p.hint", thousands(c.Cut)+" more lines are not shown"))
 	}
 	return append(out, el("h2", below))
 }

@@ -112,7 +112,7 @@ func (o *piece) leaf(masked bool, in group) leaf {
 	if o.Next > 0 || o.Off > 0 {
 		end := cmp.Or(o.Next, o.Total)
 		out.Drawn = append(out.Drawn, el("div.pager",
-			el("span", fmt.Sprintf("Bytes %s to %s of %s; %s more", counted(o.Off), counted(end), counted(o.Total), counted(o.Total-end))),
+			el("span", fmt.Sprintf("Bytes %s to %s of %s; %s more", thousands(o.Off), thousands(end), thousands(o.Total), thousands(o.Total-end))),
 			turning("Before", -1, o.Off == 0), turning("Next", o.Next, o.Next == 0)))
 	}
 	if o.Error != "" {

@@ -26,7 +26,7 @@ func (b *branch) inside(m meanings, from int) group {
 		out = append(out, c.item(m, b.NS, level))
 	}
 	if from += len(b.In); from < b.Kids {
-		out = append(out, el("li.more", treeitem(level, attrs{"data-more": fmt.Sprint(b.ID, " ", from)}), counted(b.Kids-from)+" more elements: show the next"))
+		out = append(out, el("li.more", treeitem(level, attrs{"data-more": fmt.Sprint(b.ID, " ", from)}), thousands(b.Kids-from)+" more elements: show the next"))
 	}
 	return out
 }
@@ -54,7 +54,7 @@ func (b *branch) item(m meanings, ns string, level int) drawn {
 		line = append(line, " ", m.name("span.attr", a.Name, local+" "+a.Name, nil), "=", el(what, `"`+a.Value+`"`))
 	}
 	if b.More > 0 {
-		line = append(line, fmt.Sprintf(" and %s more attributes", counted(b.More)))
+		line = append(line, fmt.Sprintf(" and %s more attributes", thousands(b.More)))
 	}
 	if !said {
 		in := "in no namespace"
@@ -70,13 +70,13 @@ func (b *branch) item(m meanings, ns string, level int) drawn {
 		line = append(line, " ", el("bdi.text", b.Text))
 	}
 	if b.Cut > 0 {
-		line = append(line, el("span.hint", fmt.Sprintf(" … %s bytes more", counted(b.Cut))))
+		line = append(line, el("span.hint", fmt.Sprintf(" … %s bytes more", thousands(b.Cut))))
 	}
-	size := counted(b.Size) + " B"
+	size := thousands(b.Size) + " B"
 	var kids drawn
 	a := treeitem(level, attrs{})
 	if b.Kids > 0 {
-		size = counted(b.Kids) + " inside, " + size
+		size = thousands(b.Kids) + " inside, " + size
 		a["aria-expanded"] = fmt.Sprint(level <= unfoldedLevels && len(b.In) > 0)
 		kids = el("ul", attrs{"role": "group"}, b.inside(m, 0))
 	}
