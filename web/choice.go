@@ -128,6 +128,7 @@ type found struct {
 	length, looked, generation int
 	more                       bool            // to look at
 	counts                     timeline.Counts // of the classes, those that are hidden as well
+	filtered, hides, cleared   bool            // by a filter, by class, up to an entry
 }
 
 // How many entries are looked at while nobody else can have some, and of how many
@@ -152,14 +153,14 @@ func (c *choice) look(src Source, st timeline.Status) found {
 			c.shorten(total)
 		}
 		looked, all, chooses := c.looked, c.all(), c.chooses()
-		out := found{len(c.list()), looked, generation, looked < total, c.counts}
+		out := found{len(c.list()), looked, generation, looked < total, c.counts, f != nil, c.hide != 0, c.behind > 0}
 		c.mu.Unlock()
 		if !chooses {
 			out.counts = src.Counts()
 		}
 		switch {
 		case all:
-			return found{st.Len, st.Len, generation, false, out.counts}
+			return found{length: st.Len, looked: st.Len, generation: generation, counts: out.counts}
 		case looked >= total, time.Since(began) > pace:
 			return out
 		}

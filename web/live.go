@@ -103,6 +103,7 @@ type status struct {
 
 	Classes timeline.Counts `json:"classes"` // entries that match, of each class, hidden or not
 
+	Says  saying `json:"says"`
 	Armed string `json:"armed"` // what may change or hold frames, in words; "" = nothing does
 	Held  int    `json:"held"`  // frames that wait for somebody to decide
 }
@@ -193,7 +194,7 @@ func (p *page) push(ctx context.Context) {
 		st := p.source.Status()
 		found := p.chosen.look(p.source, st)
 		armed, held := p.armed()
-		if p.send(status{"status", p.shown.title, p.source.Start().Format(time.RFC3339Nano), found.length, st.Len, st.Known, st.Reading, st.Conns, st.Done, st.Trouble, found.generation, found.looked, found.counts, armed, held}) != nil {
+		if p.send(status{"status", p.shown.title, p.source.Start().Format(time.RFC3339Nano), found.length, st.Len, st.Known, st.Reading, st.Conns, st.Done, st.Trouble, found.generation, found.looked, found.counts, inWords(st, found, armed, held), armed, held}) != nil {
 			return
 		}
 		if found.more {

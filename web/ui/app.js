@@ -4,7 +4,7 @@ import { address } from "./address.js";
 import { columnView } from "./columns.js";
 import { Details } from "./details.js";
 import { Desk } from "./desk.js";
-import { $, many } from "./dom.js";
+import { $ } from "./dom.js";
 import { Files } from "./files.js";
 import { FilterBar } from "./filterbar.js";
 import { Keys } from "./keys.js";
@@ -243,25 +243,17 @@ live.on("status", (m) => {
 	const late = details.shown && details.shown > details.known && details.shown <= m.known;
 	if (late || details.shown && notes.fresh(details.shown, m.known)) details.look({ n: details.shown });
 	$("arms").hidden = !m.armed && !m.held;
-	$("arms").textContent = `◉ ${m.held ? `${m.held} held · ` : ""}${m.armed}`;
+	$("arms").textContent = `◉ ${m.says.armed}`;
 	$("arms").title = m.armed;
 	$("title").textContent = m.title;
 	document.title = (m.held ? `(${m.held}) ` : "") + (m.title ? `${m.title} · xmpplens` : "xmpplens");
-	const part = filter.expression || kinds.hidden.size ? `${m.len.toLocaleString("en")} of ${many(Math.min(m.looked, m.total), "entry", "entries")}` : many(m.total, "entry", "entries");
-	$("counts").textContent = `${many(m.conns, "connection", "connections")}, ${part}`;
+	$("counts").textContent = m.says.counts;
 	document.body.classList.toggle("several", m.conns > 1);
-	$("empty").hidden = m.len > 0;
-	$("empty").textContent = kinds.hidden.size && m.classes.some((n) => n) ? "All that is here is hidden: see above."
-		: behind ? "The list is cleared. What comes now is shown."
-		: filter.expression && m.total ? "Nothing matches the filter."
-		: m.done ? "The recording has no entries."
-		: "No entries yet. They appear here as soon as a client connects.";
+	$("empty").hidden = !m.says.empty;
+	$("empty").textContent = m.says.empty;
 	$("trouble").hidden = !m.trouble?.length;
 	$("trouble").textContent = (m.trouble || []).join("\n");
-	if (m.reading) state("reading", "reading");
-	else if (m.known < m.total) state("reading", `findings and latencies ${Math.floor((100 * m.known) / m.total)} %`);
-	else if (m.done) state("done", "complete");
-	else state("live", "live");
+	state(m.says.state, m.says.word);
 	button();
 });
 
