@@ -148,7 +148,7 @@ func connRow(c *timeline.Conn) drawn {
 		}
 	}
 	if c.RTT > 0 {
-		rtt = strings.ReplaceAll(took(float64(c.RTT)/1e6), " ", "\u00a0")
+		rtt = nobreak(took(float64(c.RTT) / 1e6))
 		if !c.Pinged {
 			rtt = "~" + rtt
 		}
@@ -163,11 +163,14 @@ func connRow(c *timeline.Conn) drawn {
 	}
 	row = append(row, el("td", leads(id, attrs{"data-term": "conn == " + id, "data-key": "conn " + id}), " "+strings.TrimSpace(c.Kind+" "+c.Transport)))
 	for _, text := range []string{s.Phase, cmp.Or(s.Bound.String(), c.Client), secured, s.Mechanism, fmt.Sprintf("+%.1f\u00a0s", c.Since.Seconds()),
-		fmt.Sprintf("%d %d", c.Stanzas[0], c.Stanzas[1]), size(c.Bytes[0]) + " " + size(c.Bytes[1]), managed, rtt, open, strings.Join(found, " ")} {
+		fmt.Sprintf("%d %d", c.Stanzas[0], c.Stanzas[1]), nobreak(sized(int(c.Bytes[0]))) + " " + nobreak(sized(int(c.Bytes[1]))), managed, rtt, open, strings.Join(found, " ")} {
 		row = append(row, el("td", attrs{"dir": "auto"}, breakable(text)))
 	}
 	return row
 }
+
+// nobreak keeps a number and its unit on one line.
+func nobreak(text string) string { return strings.ReplaceAll(text, " ", "\u00a0") }
 
 // breakable lets a line end inside a long name.
 func breakable(text string) (out group) {

@@ -1,11 +1,14 @@
 package web
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/xmpplens/xmpplens/record/diff"
@@ -25,23 +28,16 @@ type SideBySide struct {
 // maxListed bounds the differences that the page lists above the rows.
 const maxListed = 200
 
-// overview is what the page shows first.
-type overview struct {
-	Verdict   string      `json:"verdict"`
-	A         diff.Side   `json:"a"`
-	B         diff.Side   `json:"b"`
-	Addresses []diff.Pair `json:"addresses"`
-	Rows      int         `json:"rows"`
-	Differ    int         `json:"differ"` // rows
-	List      []listed    `json:"differences"`
-	Total     int         `json:"total"` // differences
-}
-
-// listed is a difference with its place among the rows that differ, from 1; 0 =
-// it has none.
-type listed struct {
-	diff.Difference
-	At int `json:"at"`
+// firstLook is what the page shows first, drawn.
+type firstLook struct {
+	Verdict string `json:"verdict"`
+	Title   string `json:"title"`
+	Sides   group  `json:"sides"`
+	Matters group  `json:"matters"` // the differences; data-at is the place of one among the rows that differ
+	Rows    int    `json:"rows"`
+	Differ  int    `json:"differ"` // rows
+	All     string `json:"all"`    // both in words
+	Only    string `json:"only"`
 }
 
 // line is a row of the page.
@@ -51,12 +47,22 @@ type line struct {
 	B    *timeline.Row `json:"b"`
 }
 
-// both are the details of a row, those of its entries as they are drawn.
+// both are the details of a row, drawn.
 type both struct {
-	Sign       string           `json:"sign"`
-	A          group            `json:"a"`
-	B          group            `json:"b"`
-	Difference *diff.Difference `json:"difference"`
+	Heading string `json:"heading"`
+	Changes group  `json:"changes"`
+	A       group  `json:"a"`
+	B       group  `json:"b"`
+}
+
+// How differences look, and what they are.
+var differences = map[string]struct{ class, sign, word string }{
+	"-": {"minus", "−", "only in A"}, "+": {"plus", "+", "only in B"}, "~": {"tilde", "~", "differs"}, "=": {"same", "", "the same"},
+}
+
+// drawSign draws the sign of a difference.
+func drawSign(sign string) drawn {
+	return el("span.sign", attrs{"title": differences[sign].word}, differences[sign].sign)
 }
 
 func (d *SideBySide) ready() {
@@ -69,19 +75,93 @@ func (d *SideBySide) ready() {
 	})
 }
 
-// overview makes the first thing that the page asks for.
-func (d *SideBySide) overview() overview {
+// first draws what the page asks for first.
+func (d *SideBySide) first() firstLook {
 	d.ready()
 	r := d.Report
-	out := overview{Verdict: r.Verdict, A: r.A, B: r.B, Addresses: r.Addresses, Rows: len(r.Rows), Differ: len(d.differs), List: []listed{}, Total: len(r.List) + r.LeftOut}
+	out := firstLook{Verdict: r.Verdict, Title: r.A.Name + " · " + r.B.Name, Rows: len(r.Rows), Differ: len(d.differs), Matters: group{},
+		All: "All rows: " + thousands(len(r.Rows)), Only: "Only differences: " + thousands(len(d.differs))}
+	same, pairs := "", []string{}
+	for _, p := range r.Addresses {
+		same, pairs = "≙", append(pairs, fmt.Sprintf("%s (%s) ≙ %s", p.A, p.Role, p.B))
+	}
+	out.Sides = group{d.drawSide("A", r.A), el("span.pairs", attrs{"title": strings.Join(pairs, "\n")}, same), d.drawSide("B", r.B)}
 	at := make(map[int32]int)
 	for n, i := range d.differs {
 		if k := r.Rows[i].At; k >= 0 && at[k] == 0 {
 			at[k] = n + 1
 		}
 	}
-	for i, x := range r.List[:min(len(r.List), maxListed)] {
-		out.List = append(out.List, listed{x, at[int32(i)]})
+	for i := range r.List[:min(len(r.List), maxListed)] {
+		out.Matters = append(out.Matters, matter(&r.List[i], at[int32(i)]))
+	}
+	if left := len(r.List) + r.LeftOut - len(out.Matters); left > 0 {
+		out.Matters = append(out.Matters, el("p.class", thousands(left)+" more; xmpplens diff lists them."))
+	}
+	return out
+}
+
+func (d *SideBySide) drawSide(name string, s diff.Side) drawn {
+	parts := slices.DeleteFunc([]string{s.Name, cmp.Or(s.Account, s.Server), s.Login}, func(s string) bool { return s == "" })
+	text := strings.Join(parts, ", ")
+	return el("span", attrs{"title": text}, el("b", name), text)
+}
+
+// maxBrief bounds the changes that a difference in the list names.
+const maxBrief = 6
+
+// matter draws a difference of the list.
+func matter(x *diff.Difference, at int) drawn {
+	var more []string
+	for _, c := range x.Changes[:min(len(x.Changes), maxBrief)] {
+		brief := c.Label
+		if brief == "" {
+			values := strings.Join(slices.DeleteFunc([]string{c.A, c.B}, func(s string) bool { return s == "" }), " → ")
+			if brief = c.Path; values != "" {
+				brief += ": " + values
+			}
+		}
+		more = append(more, differences[c.Sign].sign+" "+brief)
+	}
+	if n := len(x.Changes) - maxBrief; n > 0 {
+		more = append(more, fmt.Sprintf("%d more", n))
+	}
+	what := el("span.what", x.What)
+	if len(more) > 0 {
+		what = append(what, el("small", strings.Join(more, "; ")))
+	}
+	a := attrs{"data-at": strconv.Itoa(at)}
+	if at == 0 {
+		a["disabled"] = ""
+	}
+	return el("button.item."+differences[x.Sign].class, a, drawSign(x.Sign), el("span.class", string(x.Class)), what)
+}
+
+// drawChange draws a place that differs, in a line.
+func drawChange(c diff.Change) drawn {
+	text := el("span", el("code", cmp.Or(c.Path, "as a whole")), " ")
+	if c.A != "" {
+		text = append(text, el("code.old", c.A))
+	}
+	if c.A != "" && c.B != "" {
+		text = append(text, " → ")
+	}
+	if c.B != "" {
+		text = append(text, el("code.new", c.B))
+	}
+	return el("div.change."+differences[c.Sign].class, drawSign(c.Sign), text)
+}
+
+// rowOf draws the details of a row.
+func (s *Server) rowOf(d *SideBySide, row diff.Row) both {
+	word := differences[string(row.Sign)].word
+	out := both{Heading: word, Changes: group{}, A: s.side(d.A, row.A, "A"), B: s.side(d.B, row.B, "B")}
+	if row.At >= 0 {
+		x := &d.Report.List[row.At]
+		out.Heading = fmt.Sprintf("%s, %s: %s", x.Class, x.Phase, word)
+		for _, c := range x.Changes {
+			out.Changes = append(out.Changes, drawChange(c))
+		}
 	}
 	return out
 }
@@ -166,7 +246,7 @@ func (s *Server) sideBySide(mux *http.ServeMux) {
 		n, _ := strconv.Atoi(r.URL.Query().Get(name))
 		return n
 	}
-	mux.HandleFunc("GET /diff", about(func(d *SideBySide, r *http.Request) (any, error) { return d.overview(), nil }))
+	mux.HandleFunc("GET /diff", about(func(d *SideBySide, r *http.Request) (any, error) { return d.first(), nil }))
 	mux.HandleFunc("GET /diff/rows", about(func(d *SideBySide, r *http.Request) (any, error) {
 		from := max(number(r, "from"), 1)
 		lines, err := d.lines(from, min(number(r, "count"), maxWindow), number(r, "all") != 0)
@@ -177,10 +257,6 @@ func (s *Server) sideBySide(mux *http.ServeMux) {
 		if !ok {
 			return nil, fmt.Errorf("there is no row %d", number(r, "at"))
 		}
-		out := both{Sign: string(row.Sign), A: s.side(d.A, row.A, "A"), B: s.side(d.B, row.B, "B")}
-		if row.At >= 0 {
-			out.Difference = &d.Report.List[row.At]
-		}
-		return out, nil
+		return s.rowOf(d, row), nil
 	}))
 }

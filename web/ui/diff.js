@@ -1,16 +1,14 @@
-// Two recordings side by side. All text of the traffic becomes text nodes.
+// Two recordings side by side. The server draws what is not a row.
 
-import { $, draw, node } from "./dom.js";
+import { $, draw } from "./dom.js";
 import "./explain.js";
 import { longList } from "./list.js";
 import "./theme.js";
 
-const names = { "-": "minus", "+": "plus", "~": "tilde", "=": "same" };
-const shown = { "-": "−", "+": "+", "~": "~", "=": "" };
-const words = { "-": "only in A", "+": "only in B", "~": "differs", "=": "the same" };
+const signs = { "-": ["minus", "−", "only in A"], "+": ["plus", "+", "only in B"], "~": ["tilde", "~", "differs"], "=": ["same", "", "the same"] };
 let only = true; // the rows that differ
 let generation = 0; // counts the lists
-let overview;
+let look;
 
 // A comparison that was asked for in the viewer has a name.
 const which = new URLSearchParams(location.search).get("cmp");
@@ -31,9 +29,10 @@ const pairs = {
 	columns: ["n", "dir", "text", "sign", "n", "dir", "text"],
 	fill(el, row) {
 		const [na, da, a, sign, nb, db, b] = el.children;
-		el.className = `row ${row ? names[row.sign] : "loading"}`;
-		sign.textContent = row ? shown[row.sign] : "";
-		sign.title = row ? words[row.sign] : "";
+		const [name, text, title] = row ? signs[row.sign] : ["loading", "", ""];
+		el.className = `row ${name}`;
+		sign.textContent = text;
+		sign.title = title;
 		for (const [e, n, dir, text] of [[row?.a, na, da, a], [row?.b, nb, db, b]]) {
 			n.textContent = e ? e.n : "";
 			dir.textContent = { CS: "→", SC: "←" }[e?.dir] || "";
@@ -62,15 +61,16 @@ const narrow = matchMedia("(max-width: 700px)");
 const fit = () => list.setTall(narrow.matches ? 44 : 24);
 narrow.onchange = fit;
 
-function rows() {
+function rows(differing) {
+	only = differing;
 	generation++;
 	hide();
 	list.reset();
-	list.setTotal(only ? overview.differ : overview.rows);
+	list.setTotal(only ? look.differ : look.rows);
 	list.setFollow(false);
 	$("empty").hidden = list.total > 0;
-	$("only").setAttribute("aria-pressed", only);
-	$("only").textContent = only ? `Only differences: ${overview.differ.toLocaleString("en")}` : `All rows: ${overview.rows.toLocaleString("en")}`;
+	$("only").ariaPressed = only;
+	$("only").textContent = only ? look.only : look.all;
 }
 
 async function details(at) {
@@ -82,25 +82,9 @@ async function details(at) {
 	}
 	if (list.chosen !== at) return; // another one was chosen meanwhile
 	$("details").hidden = false;
-	$("heading").textContent = m.difference ? `${m.difference.class}, ${m.difference.phase}: ${words[m.sign]}` : words[m.sign];
-	$("changes").replaceChildren(...(m.difference?.changes || []).map(change));
-	draw($("a"), m.a);
-	draw($("b"), m.b);
+	$("heading").textContent = m.heading;
+	for (const id of ["changes", "a", "b"]) draw($(id), m[id]);
 	$("body").scrollTop = 0;
-}
-
-// change is a place that differs, in a line.
-function change(c) {
-	const el = node("div", `change ${names[c.sign]}`);
-	const text = node("span");
-	text.append(node("code", "", c.path || "as a whole"), " ");
-	if (c.a) text.append(node("code", "old", c.a));
-	if (c.a && c.b) text.append(" → ");
-	if (c.b) text.append(node("code", "new", c.b));
-	const sign = node("span", "sign", shown[c.sign]);
-	sign.title = words[c.sign];
-	el.append(sign, text);
-	return el;
 }
 
 function hide() {
@@ -108,38 +92,13 @@ function hide() {
 	list.unselect();
 }
 
-function item(d) {
-	const el = node("button", `item ${names[d.sign]}`);
-	el.type = "button";
-	const sign = node("span", "sign", shown[d.sign]);
-	sign.title = words[d.sign];
-	const what = node("span", "what", d.what);
-	const brief = (c) => c.label || `${c.path}${c.a || c.b ? ": " : ""}${[c.a, c.b].filter(Boolean).join(" → ")}`;
-	const more = d.changes.slice(0, 6).map((c) => `${shown[c.sign]} ${brief(c)}`);
-	if (d.changes.length > 6) more.push(`${d.changes.length - 6} more`);
-	if (more.length) what.append(node("small", "", more.join("; ")));
-	el.append(sign, node("span", "class", d.class), what);
-	el.disabled = !d.at;
-	el.onclick = () => {
-		if (!only) {
-			only = true;
-			rows();
-		}
-		list.select(d.at);
-	};
-	return el;
-}
-
-function side(id, s) {
-	const name = node("b", "", id.toUpperCase());
-	$(`side-${id}`).replaceChildren(name, [s.name, s.account || s.server, s.login].filter(Boolean).join(", "));
-	$(`side-${id}`).title = $(`side-${id}`).textContent;
-}
-
-$("only").onclick = () => {
-	only = !only;
-	rows();
+$("matters").onclick = (e) => {
+	const at = Number(e.target.closest("[data-at]")?.dataset.at);
+	if (!at) return;
+	if (!only) rows(true);
+	list.select(at);
 };
+$("only").onclick = () => rows(!only);
 $("close").onclick = () => {
 	hide();
 	$("list").focus();
@@ -160,18 +119,12 @@ document.addEventListener("keydown", (e) => {
 });
 
 try {
-	overview = await ask("diff");
-	$("verdict").textContent = overview.verdict;
-	document.title = `${overview.a.name} · ${overview.b.name} · xmpplens`;
-	side("a", overview.a);
-	side("b", overview.b);
-	$("pairs").textContent = overview.addresses.length ? "≙" : "";
-	$("pairs").title = overview.addresses.map((p) => `${p.a} (${p.role}) ≙ ${p.b}`).join("\n");
-	$("matters").replaceChildren(...overview.differences.map(item));
-	if (overview.total > overview.differences.length) $("matters").append(node("p", "class", `${(overview.total - overview.differences.length).toLocaleString("en")} more; xmpplens diff lists them.`));
-	only = overview.differ > 0;
+	look = await ask("diff");
+	$("verdict").textContent = look.verdict;
+	document.title = `${look.title} · xmpplens`;
+	for (const id of ["sides", "matters"]) draw($(id), look[id]);
 	fit();
-	rows();
+	rows(look.differ > 0);
 	$("list").focus();
 } catch (e) {
 	trouble(e);
