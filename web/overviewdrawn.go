@@ -163,7 +163,7 @@ func connRow(c *timeline.Conn) drawn {
 	}
 	row = append(row, el("td", leads(id, attrs{"data-term": "conn == " + id, "data-key": "conn " + id}), " "+strings.TrimSpace(c.Kind+" "+c.Transport)))
 	for _, text := range []string{s.Phase, cmp.Or(s.Bound.String(), c.Client), secured, s.Mechanism, fmt.Sprintf("+%.1f\u00a0s", c.Since.Seconds()),
-		fmt.Sprintf("%d %d", c.Stanzas[0], c.Stanzas[1]), nobreak(sized(int(c.Bytes[0]))) + " " + nobreak(sized(int(c.Bytes[1]))), managed, rtt, open, strings.Join(found, " ")} {
+		fmt.Sprintf("%d %d", c.Stanzas[0], c.Stanzas[1]), size(c.Bytes[0]) + " " + size(c.Bytes[1]), managed, rtt, open, strings.Join(found, " ")} {
 		row = append(row, el("td", attrs{"dir": "auto"}, breakable(text)))
 	}
 	return row

@@ -1,6 +1,9 @@
 package web
 
-import "strconv"
+import (
+	"fmt"
+	"strconv"
+)
 
 // Numbers as people read them.
 
@@ -19,4 +22,17 @@ func many(n int, one, more string) string {
 		return "1 " + one
 	}
 	return thousands(n) + " " + more
+}
+
+// size is a number of bytes.
+func size(n int64) string {
+	switch {
+	case n < 10_000:
+		return fmt.Sprintf("%d\u00a0B", n)
+	case n < 100_000:
+		return fmt.Sprintf("%.1f\u00a0kB", float64(n)/1e3)
+	case n < 10_000_000:
+		return fmt.Sprintf("%.0f\u00a0kB", float64(n)/1e3)
+	}
+	return fmt.Sprintf("%.1f\u00a0MB", float64(n)/1e6)
 }
