@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/xmpplens/xmpplens/decode/track"
@@ -84,7 +85,8 @@ func (p *page) stretch(from, count, beyond int) stretch {
 		if here >= from+count {
 			continue
 		}
-		if phase := e.Facts.Phase; phase != "" {
+		// Notes have none of their own.
+		if phase := cmp.Or(e.Facts.Phase, phases[e.Conn]); phase != "" {
 			before, seen := phases[e.Conn]
 			if here >= from {
 				s.Steps[e.N] = step{phase, phase != before && (seen || e.Kind == "open")}

@@ -44,7 +44,9 @@ func TestLadder(t *testing.T) {
 		if e.Facts.HasLatency {
 			answers++
 		}
-		if s := l.Steps[e.N]; s.Begins {
+		if s := l.Steps[e.N]; e.Conn > 0 && s.Phase == "" {
+			t.Errorf("entry %d, a %s, has no phase", e.N, e.Kind)
+		} else if s.Begins {
 			begins[fmt.Sprintf("%d %s", e.Conn, s.Phase)] = true
 		}
 	}

@@ -73,11 +73,39 @@ type order struct {
 	ends  map[int][2]int // of each connection: where its client and its server stand
 }
 
-// arrange puts clients on one side of the proxy and servers on the other. The ends
-// of one connection are never on one side alone, unless a server is between. Hidden
-// lanes stand where the proxy does.
+// sides says on which side of the proxy each domain stands, so that what goes
+// through the proxy crosses it: a domain that clients talk with on the right, those
+// that it talks with on the left, as far as that goes.
+func sides(conns []lane) map[string]string {
+	of := make(map[string]string)
+	for _, c := range conns {
+		if c.Kind != "s2s" {
+			of[c.Server] = "server"
+		}
+	}
+	for _, c := range conns {
+		switch a, b := of[c.Client], of[c.Server]; {
+		case c.Kind == "component" && a == "":
+			of[c.Client] = "peer"
+		case c.Kind != "s2s":
+		case a == "" && b != "peer":
+			of[c.Client], of[c.Server] = "peer", "server"
+		case a == "":
+			of[c.Client] = "server"
+		case b == "" && a == "peer":
+			of[c.Server] = "server"
+		case b == "":
+			of[c.Server] = "peer"
+		}
+	}
+	return of
+}
+
+// arrange puts clients and their like on one side of the proxy, and servers on the
+// other. Hidden lanes stand where the proxy does.
 func arrange(conns []lane, hidden []string) order {
 	slices.SortFunc(conns, func(a, b lane) int { return a.Conn - b.Conn })
+	of := sides(conns)
 	proxy := &standing{name: "proxy", side: "proxy"}
 	found := make(map[string]*standing)
 	var all []*standing
@@ -91,9 +119,6 @@ func arrange(conns []lane, hidden []string) order {
 			found[key] = s
 			all = append(all, s)
 		}
-		if side == "server" && s.side == "peer" {
-			s.side = side
-		}
 		s.conns = append(s.conns, conn)
 		if slices.Contains(hidden, key) {
 			return proxy
@@ -102,9 +127,9 @@ func arrange(conns []lane, hidden []string) order {
 	}
 	ends := make(map[int][2]*standing)
 	for _, c := range conns {
-		server, side := stands(c.Server, "server", c.Conn), "client"
+		server, side := stands(c.Server, of[c.Server], c.Conn), "client"
 		if c.Kind == "s2s" || c.Kind == "component" {
-			side = "peer"
+			side = of[c.Client]
 		}
 		ends[c.Conn] = [2]*standing{stands(c.Client, side, c.Conn), server}
 	}
@@ -136,7 +161,7 @@ func (o order) heads(keep, hidden []string) group {
 	}
 	out := group{corner}
 	for _, s := range o.all {
-		name := clip(shortName(s.name), maxLetters)
+		name := cmp.Or(clip(shortName(s.name), maxLetters), "?")
 		if s.side == "proxy" {
 			out = append(out, el("span.lanename.proxy", el("span", name)))
 			continue

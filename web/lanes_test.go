@@ -24,9 +24,13 @@ func TestArrange(t *testing.T) {
 		{[]lane{romeo}, nil, "romeo/orchard, proxy, montague.example, map[1:[0 2]]"},
 		{[]lane{juliet, romeo}, nil, "romeo/orchard, juliet/balcony, proxy, montague.example, capulet.example, map[1:[0 3] 2:[1 4]]"},
 		{[]lane{romeo, {2, "c2s", romeo.Client, romeo.Server}}, nil, "romeo/orchard, proxy, montague.example, map[1:[0 2] 2:[0 2]]"},
-		// Another server is on the side of clients, until a client talks with it.
+		// Servers that talk with each other have the proxy between them, unless clients talk with both.
 		{[]lane{servers}, nil, "montague.example, proxy, capulet.example, map[3:[0 2]]"},
-		{[]lane{servers, back}, nil, "proxy, capulet.example, montague.example, map[3:[2 1] 4:[1 2]]"},
+		{[]lane{servers, back}, nil, "montague.example, proxy, capulet.example, map[3:[0 2] 4:[2 0]]"},
+		{[]lane{servers, back, far, {7, "s2s", "montague.example", "verona.example"}}, nil, "montague.example, proxy, capulet.example, verona.example, map[3:[0 2] 4:[2 0] 6:[3 0] 7:[0 3]]"},
+		{[]lane{juliet, servers, back}, nil, "juliet/balcony, montague.example, proxy, capulet.example, map[2:[0 3] 3:[1 3] 4:[3 1]]"},
+		{[]lane{back, {7, "s2s", "capulet.example", "verona.example"}}, nil, "capulet.example, proxy, montague.example, verona.example, map[4:[0 2] 7:[0 3]]"},
+		{[]lane{{1, "component", "capulet.example", "capulet.example"}, {2, "s2s", "capulet.example", "capulet.example"}, {3, "s2s", "", ""}}, nil, "proxy, capulet.example, ?, map[1:[1 1] 2:[1 1] 3:[2 2]]"},
 		{[]lane{romeo, juliet, servers}, nil, "romeo/orchard, juliet/balcony, proxy, montague.example, capulet.example, map[1:[0 3] 2:[1 4] 3:[3 4]]"},
 		{[]lane{juliet, muc, far}, nil, "juliet/balcony, rooms.capulet.example, verona.example, proxy, capulet.example, montague.example, map[2:[0 4] 5:[1 4] 6:[2 5]]"},
 		{[]lane{romeo, juliet}, []string{key}, "juliet/balcony, proxy, montague.example, capulet.example, map[1:[1 2] 2:[0 3]]"},
