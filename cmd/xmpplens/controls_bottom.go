@@ -32,7 +32,7 @@ func (c *controls) bottom(now time.Time, paint *palette, status bool) *bottom {
 		}
 	case c.look != nil:
 		if h := c.find(*c.look); h != nil {
-			b.choice = c.choices(h, paint)
+			b.choice = c.choices(h, now, paint)
 		}
 	}
 	if status {
@@ -79,12 +79,15 @@ func (c *controls) status(now time.Time, paint *palette, keys bool) (list []part
 }
 
 // choices are what can be done with a frame.
-func (c *controls) choices(h *web.HeldFrame, paint *palette) []part {
+func (c *controls) choices(h *web.HeldFrame, now time.Time, paint *palette) []part {
 	arrow, tint := "→", paint.cs
 	if h.Dir == "SC" {
 		arrow, tint = "←", paint.sc
 	}
 	list := []part{{text: fmt.Sprintf("#%d %s", h.Conn, arrow), tint: tint}}
+	if len(c.state.held) > 1 {
+		list = append(list, part{text: until(h, now), rank: 2, tint: paint.warn})
+	}
 	for _, d := range decisionKeys {
 		if d.key == 'n' && len(c.state.held) < 2 || (d.key == 'A' || d.key == 'D') && h.Behind == 0 {
 			continue
@@ -124,9 +127,17 @@ func heldText(h *web.HeldFrame, now time.Time) string {
 	}
 	text := fmt.Sprintf("held: #%d %s %s; by %s, for %s more", h.Conn, arrow, what, stanza.Clean(strings.TrimPrefix(h.By, "rule "), maxReason), until(h, now))
 	if h.Behind > 0 {
-		text += fmt.Sprintf("; %s wait behind it", size(int64(h.Behind)))
+		text += fmt.Sprintf("; behind it %s", waits(h.Behind))
 	}
 	return text
+}
+
+// waits says in words how much waits.
+func waits(n int) string {
+	if n == 1 {
+		return "1 byte waits"
+	}
+	return size(int64(n)) + " wait"
 }
 
 // hasSecrets reports whether a frame has something that is masked.

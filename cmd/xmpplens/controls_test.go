@@ -218,7 +218,7 @@ func TestControls(t *testing.T) {
 		{"two are held; one after another", `
 			>> held CS 7 "rule pause" "<message/>" SC 9 "rule pause" "<iq/>"
 			<< show CS 7
-			== 2 held, 0:40 left  nothing armed | #1 →  Enter pass  e edit  d drop  a answer  l later  n next  Esc leave
+			== 2 held, 0:40 left  nothing armed | #1 →  0:40  Enter pass  e edit  d drop  a answer  l later  n next  Esc leave
 			>> n
 			<< show SC 9
 			>> n

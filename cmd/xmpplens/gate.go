@@ -136,6 +136,18 @@ func (g *gate) redraw() {
 	g.tty.Write(all.Bytes())
 }
 
+// hide takes the bottom away until it is shown again. It waits for nobody.
+func (g *gate) hide() {
+	if !g.mu.TryLock() {
+		return
+	}
+	defer g.mu.Unlock()
+	var all bytes.Buffer
+	g.erase(&all)
+	g.bottom = nil
+	g.tty.Write(all.Bytes())
+}
+
 // lend leaves the terminal to another program until giveBack.
 func (g *gate) lend() {
 	g.mu.Lock()

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,15 +30,15 @@ func sits(t *testing.T, width int, editor string, flags ...string) *desktop {
 	ca, server := prosody(t)
 	dir := t.TempDir()
 	p := &program{t: t, addr: fmt.Sprintf("127.0.0.1:%d", proxytest.Port(t)), ca: filepath.Join(dir, "ca", "ca.pem"), file: filepath.Join(dir, "s.jsonl")}
+	for i, f := range flags {
+		flags[i] = "'" + f + "'"
+	}
 	write := func(name, text string, mode os.FileMode) string {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte(text), mode); err != nil {
 			t.Fatal(err)
 		}
 		return path
-	}
-	for i, f := range flags {
-		flags[i] = "'" + f + "'"
 	}
 	ed := write("editor", "#!/bin/sh\n"+editor+"\n", 0o700)
 	script := write("go", fmt.Sprintf("trap : INT\nstty -a > %[1]s/before\nVISUAL= EDITOR=%[2]s XDG_RUNTIME_DIR=%[1]s %[3]s proxy --web=127.0.0.1:0 --ca-dir %[1]s/ca -l %[4]s -w %[5]s --server-ca %[6]s %[7]s %[8]s\necho code $?\nstty -a > %[1]s/after\necho all done\n",
@@ -64,7 +66,7 @@ func (d *desktop) given(t *testing.T) {
 	}
 }
 
-// says has a slixmpp client log in through the proxy and send a message to romeo; what
+// juliet has a slixmpp client log in through the proxy and send a message to romeo; what
 // came of it is sent when it ends.
 func (d *desktop) juliet(text string, flags ...string) <-chan string {
 	ended := make(chan string, 1)
@@ -81,7 +83,7 @@ func (d *desktop) romeo(t *testing.T, messages int) <-chan string {
 	online := filepath.Join(d.dir, "romeo")
 	heard := make(chan string, 1)
 	go func() { // ends with the client, which has its own time limit
-		out, err := proxytest.Slixmpp(t, d.desktopCA(), d.server.Addr, "romeo@localhost/orchard", "montague", fmt.Sprintf("--expect=%d", messages), "--online="+online)
+		out, err := proxytest.Slixmpp(t, d.ca.File, d.server.Addr, "romeo@localhost/orchard", "montague", fmt.Sprintf("--expect=%d", messages), "--online="+online)
 		heard <- fmt.Sprint(out, err)
 	}()
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
@@ -92,8 +94,6 @@ func (d *desktop) romeo(t *testing.T, messages int) <-chan string {
 	t.Fatal("romeo does not come online")
 	return nil
 }
-
-func (d *desktop) desktopCA() string { return d.ca.File }
 
 // The next message is held, edited in the editor, twice since the first time it is no
 // XML, and arrives as it was edited.
@@ -127,8 +127,233 @@ func TestHoldAndEdit(t *testing.T) {
 	d.given(t)
 	d.shows("code 0")
 	d.has(t, 1, `message and outcome == "edited"`)
-	left, err := filepath.Glob(filepath.Join(os.TempDir(), "xmpplens-*", "stanza.xml"))
-	if err != nil || len(left) > 0 {
-		t.Errorf("left: %q", left)
+	if n, err := filepath.Glob(filepath.Join(d.dir, "xmpplens-*")); err != nil || len(n) > 0 {
+		t.Errorf("left: %q", n)
 	}
+}
+
+// All that follows is held and decided about with keys: one is dropped, one is passed
+// later, the rest with r.
+func TestPauseKey(t *testing.T) {
+	d := sits(t, 200, "exit 1")
+	juliet := d.client(t)
+	d.types("p")
+	d.shows("armed: pause stanzas")
+	for i := range 4 {
+		if err := juliet.Send(fmt.Sprintf("<message to='juliet@localhost/balcony' id='m%d'><body>message %d 你好</body></message>", i, i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.shows(`"message 0 你好"; by pause of the console`)
+	d.types("e") // this editor fails
+	d.shows("exit status 1")
+	d.types("d")
+	d.shows(`"message 1 你好"; by pause of the console`)
+	d.types("l", "C-u", "0.1", "Enter")
+	d.shows(`"message 2 你好"; by pause of the console`)
+	d.types("Escape")
+	d.shows(" left (h)")
+	d.types("r")
+	d.shows("the pause of the console ended")
+	d.shows("nothing armed")
+	for i := 1; i < 4; i++ {
+		if got := next(t, juliet); !strings.HasPrefix(got, fmt.Sprintf("message m%d ", i)) {
+			t.Errorf("the client got %s", got)
+		}
+	}
+	d.types("q")
+	d.given(t)
+	d.has(t, 1, `message and outcome == "dropped"`)
+	d.has(t, 1, `message and outcome == "delayed"`)
+}
+
+// client is one that is logged in as juliet.
+func (d *desktop) client(t *testing.T) *proxytest.Client {
+	t.Helper()
+	return d.program.juliet(t)
+}
+
+// A stanza is typed, with a mistake first, and answered in the place of the server.
+func TestInjectKey(t *testing.T) {
+	d := sits(t, 80, `sed -i 's/x/<message id="written"><body>from the editor<\/body><\/message>/' "$1"`)
+	d.types("i")
+	d.shows("there is no connection to inject into")
+	juliet := d.client(t)
+	d.types("i")
+	d.shows("connection 1: to whom?")
+	d.types("c")
+	d.types("-l", "<message id='typed'><body>out of nowhere</body>")
+	d.types("Enter")
+	d.shows("the XML cannot be sent: line 1, column")
+	d.types("End")
+	d.types("-l", "</message>")
+	d.types("Enter")
+	if got := next(t, juliet); !strings.HasPrefix(got, "message typed ") || !strings.Contains(got, "out of nowhere") {
+		t.Errorf("the client got %s", got)
+	}
+	d.types("i", "c", "x", "C-o")
+	if got := next(t, juliet); !strings.HasPrefix(got, "message written ") {
+		t.Errorf("the client got %s", got)
+	}
+	d.types("h")
+	d.shows("the next of stanzas is held")
+	if err := juliet.Send("<iq type='get' id='ping' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>"); err != nil {
+		t.Fatal(err)
+	}
+	d.shows("held: #1 →")
+	d.types("a")
+	d.shows("answer, to the client: ")
+	d.types("Left", "Left")
+	d.types("-l", " xml:lang='x'")
+	d.types("Enter")
+	if got := next(t, juliet); !strings.HasPrefix(got, "iq ping ") {
+		t.Errorf("the client got %s", got)
+	}
+	d.types("q")
+	d.given(t)
+	d.has(t, 1, `iq and outcome == "injected" and dir == "SC"`)
+	d.has(t, 2, `message and outcome == "injected" and dir == "SC"`)
+}
+
+// Who ends the proxy ends the editor, too, and has the terminal back; Ctrl-C in the
+// editor is not for the proxy.
+func TestEditorEnds(t *testing.T) {
+	d := sits(t, 80, `trap 'echo interrupted' INT; echo here it is; while :; do sleep 0.1; done`)
+	juliet := d.client(t)
+	d.types("i", "c", "C-o")
+	d.shows("here it is")
+	d.types("C-c")
+	d.shows("interrupted")
+	// The traffic does not wait for the editor.
+	if err := juliet.Ping(); err != nil {
+		t.Error(err)
+	}
+	r := send(t, d.dir, "1", "SC", "<message id='m'/>")
+	if got := next(t, juliet); !strings.HasPrefix(got, "message m ") {
+		t.Errorf("the client got %s, %+v", got, r)
+	}
+	d.signal(t, syscall.SIGTERM)
+	d.given(t)
+	d.shows("code 0")
+}
+
+// signal sends a signal to the proxy.
+func (d *desktop) signal(t *testing.T, sig syscall.Signal) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(d.dir, "xmpplens", "*.json"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	var r running
+	b, err := os.ReadFile(files[0])
+	if err == nil {
+		err = json.Unmarshal(b, &r)
+	}
+	if err == nil {
+		err = syscall.Kill(r.PID, sig)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// However it ends, the terminal is what it was.
+func TestTerminalGivenBack(t *testing.T) {
+	for name, end := range map[string]func(*testing.T, *desktop){
+		"by Ctrl-C":      func(_ *testing.T, d *desktop) { d.types("C-c") },
+		"by SIGTERM":     func(t *testing.T, d *desktop) { d.signal(t, syscall.SIGTERM) },
+		"by SIGQUIT":     func(t *testing.T, d *desktop) { d.signal(t, syscall.SIGQUIT) },
+		"while it types": func(t *testing.T, d *desktop) { d.types("f", "abc"); d.signal(t, syscall.SIGTERM) },
+		"at once": func(t *testing.T, d *desktop) {
+			d.types("q")
+			d.shows("ending; q or Ctrl-C ends it at once")
+			d.types("q")
+			d.shows("code 1")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			flags := []string{}
+			if name == "at once" {
+				flags = append(flags, "--grace=10m")
+			}
+			d := sits(t, 80, "true", flags...)
+			juliet := d.client(t)
+			d.shows("iq result bind as")
+			end(t, d)
+			d.given(t)
+			juliet.Cut()
+		})
+	}
+}
+
+// After Ctrl-Z the shell has the terminal, after fg the keys are taken again.
+func TestSuspendKey(t *testing.T) {
+	s := newScreen(t, 80)
+	dir := t.TempDir()
+	s.types(fmt.Sprintf("set -m; cd %s; %s proxy --no-web --ca-dir ca -l 127.0.0.1:0 127.0.0.1:1", dir, xmpplens(t).Path), "Enter")
+	s.shows("nothing armed  p pause")
+	s.types("f", "half")
+	s.shows("print only (empty: all): half")
+	s.types("C-z")
+	s.gone("nothing armed")
+	s.types("stty -a | grep -o -e '-*icanon' -e '-*echo '", "Enter")
+	s.shows("\nicanon\necho")
+	s.types("clear; fg", "Enter")
+	s.shows("print only (empty: all): half")
+	s.types("!", "Enter")
+	s.shows("printed is what matches half!")
+	s.types("C-z")
+	s.gone("nothing armed")
+	// In the background it keeps quiet, and takes no keys from the shell.
+	s.types("clear; bg", "Enter")
+	s.types("echo it $((1+1)) lives", "Enter")
+	s.shows("it 2 lives")
+	s.types("clear; fg", "Enter")
+	s.shows("nothing armed  filter: half!")
+	s.types("q")
+	s.shows("0 connections")
+}
+
+// gone waits until a text does not stand on the screen any more.
+func (s *screen) gone(text string) {
+	s.t.Helper()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if !strings.Contains(s.do("capture-pane", "-p", "-J"), text) {
+			return
+		}
+	}
+	s.t.Fatalf("still shown: %q", text)
+}
+
+// Where stdin is no terminal nothing reads it, and where stdout is none nothing but data
+// goes there.
+func TestKeysWithoutTerminal(t *testing.T) {
+	s := newScreen(t, 80)
+	dir := t.TempDir()
+	path := xmpplens(t).Path
+	s.types(fmt.Sprintf("cd %s; (echo q; echo q; exec sleep 600) | %s proxy --no-web --ca-dir ca -l 127.0.0.1:0 127.0.0.1:1; echo ended $?", dir, path), "Enter")
+	s.shows("clients must trust")
+	s.types("q", "C-c")
+	s.shows("ended 0")
+	if got := s.do("capture-pane", "-p", "-J"); strings.Contains(got, "armed") || strings.Contains(got, "keys") {
+		t.Errorf("it takes keys:\n%s", got)
+	}
+	s.types(fmt.Sprintf("clear; %s proxy --no-web --ca-dir ca -l 127.0.0.1:0 --format=json 127.0.0.1:1 | cat > out; echo ended", path), "Enter")
+	s.shows("xmpplens: keys: p pause")
+	s.types("m")
+	s.shows("marker 1 is set")
+	s.types("said", "Enter")
+	s.types("q")
+	s.shows("ended")
+	out, err := os.ReadFile(filepath.Join(dir, "out"))
+	if err != nil || strings.Count(string(out), "\n") != 2 || strings.Contains(string(out), "\x1b") || !strings.Contains(string(out), "marker 1: said") {
+		t.Errorf("%v: %q", err, out)
+	}
+	s.types(fmt.Sprintf("clear; TERM=dumb %s proxy --no-web --ca-dir ca -l 127.0.0.1:0 127.0.0.1:1", path), "Enter")
+	s.shows("clients must trust")
+	if got := s.do("capture-pane", "-p", "-J"); strings.Contains(got, "keys") {
+		t.Errorf("it takes keys:\n%s", got)
+	}
+	s.types("C-c")
+	s.shows("0 connections")
 }

@@ -33,6 +33,7 @@ type keyboard struct {
 	c       controls
 	ended   chan struct{}
 	redraw  chan struct{} // capacity 1
+	pasting atomic.Bool   // the terminal says where a text begins and ends that is pasted
 }
 
 // keyed is what keys are for.
@@ -97,7 +98,7 @@ func (k *keyboard) start(ctx context.Context, what keyed) (end func()) {
 	}
 	k.keyed = what
 	k.c.filter, k.c.ring, k.c.tap = what.flag, what.ring != nil, what.x.tap
-	k.mode.back = k.again
+	k.mode.away, k.mode.back = k.away, k.again
 	k.mode.on()
 	undo := k.undo
 	giveBack.Store(&undo)
@@ -144,8 +145,17 @@ func (k *keyboard) undo() {
 	k.mode.off()
 }
 
+// away leaves the terminal clean for a while.
+func (k *keyboard) away() {
+	k.gate.hide()
+	k.paste(false)
+}
+
 // paste has the terminal say where a text begins and ends that is pasted.
 func (k *keyboard) paste(on bool) {
+	if k.pasting.Swap(on) == on {
+		return
+	}
 	what := "\x1b[?2004l"
 	if on {
 		what = "\x1b[?2004h"
@@ -245,6 +255,11 @@ func (k *keyboard) look() {
 // draw draws the bottom, and returns when it has to be drawn again by itself.
 func (k *keyboard) draw() (tick <-chan time.Time) {
 	now := time.Now()
+	if !k.mode.foreground() { // the terminal is somebody else's
+		k.away()
+		return nil
+	}
+	k.paste(k.c.ask != nil && k.c.ask.input != nil)
 	k.gate.show(k.c.bottom(now, &k.paint, k.status))
 	if h := soonest(k.c.state.held); h != nil {
 		left := time.UnixMilli(h.Until).Sub(now) % time.Second
@@ -255,16 +270,12 @@ func (k *keyboard) draw() (tick <-chan time.Time) {
 
 func (k *keyboard) carryOut(ctx context.Context, deeds []deed) {
 	for _, a := range deeds {
-		asked := k.c.ask != nil && k.c.ask.input != nil
 		r := k.do(ctx, a)
 		switch {
 		case a.then != nil:
 			k.carryOut(ctx, a.then(r))
 		case r.err != nil:
 			k.carryOut(ctx, sayError(r.err))
-		}
-		if asks := k.c.ask != nil && k.c.ask.input != nil; asks != asked {
-			k.paste(asks)
 		}
 	}
 }

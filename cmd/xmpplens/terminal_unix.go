@@ -16,11 +16,12 @@ import (
 // cbreak is a terminal that hands over each key at once and does not show it.
 // Signals and what is printed stay as they are, in contrast to a raw terminal.
 //
-// Signals that stop or end the program find the terminal as it was: Ctrl-Z, Ctrl-\ and
-// the end of the terminal's own. After fg the keys are taken again.
+// Who stops the program (Ctrl-Z) or ends it (Ctrl-\, the end of the terminal's own)
+// finds the terminal as it was. After fg the keys are taken again.
 type cbreak struct {
 	fd       int
 	was, now unix.Termios
+	away     func() // if not nil, called before the terminal is given back to be stopped
 	back     func() // if not nil, called when the program has the terminal again
 
 	mu      sync.Mutex
@@ -28,8 +29,9 @@ type cbreak struct {
 	signals chan os.Signal
 }
 
-// stops are the signals that the terminal is given back for.
-var stops = []os.Signal{syscall.SIGTSTP, syscall.SIGQUIT, syscall.SIGHUP}
+// suspendKey is Ctrl-Z. It comes as a key, since a Go program that was told of SIGTSTP
+// once cannot be stopped by it any more.
+const suspendKey = 26
 
 func newCbreak(fd int) (*cbreak, error) {
 	m := &cbreak{fd: fd, signals: make(chan os.Signal, 4)}
@@ -44,7 +46,8 @@ func newCbreak(fd int) (*cbreak, error) {
 	m.was, m.now = *t, *t
 	m.now.Lflag &^= unix.ICANON | unix.ECHO
 	m.now.Cc[unix.VMIN], m.now.Cc[unix.VTIME] = 1, 0
-	signal.Notify(m.signals, append(stops, syscall.SIGCONT)...)
+	m.now.Cc[unix.VSUSP] = noKey
+	signal.Notify(m.signals, syscall.SIGCONT, syscall.SIGQUIT, syscall.SIGHUP)
 	go m.watch() // ends with the program
 	return m, nil
 }
@@ -54,40 +57,48 @@ func (m *cbreak) foreground() bool {
 	return err == nil && group == unix.Getpgrp()
 }
 
-// watch gives the terminal back before the program is stopped or ended, and takes it
-// again: the shell had it meanwhile.
+// watch gives the terminal back before the program ends, and takes it when the program
+// goes on: the shell had it meanwhile.
 func (m *cbreak) watch() {
 	for sig := range m.signals {
-		if sig != syscall.SIGCONT {
-			m.mu.Lock()
-			if m.active && m.foreground() {
-				m.set(&m.was)
-			}
-			m.mu.Unlock()
-			signal.Reset(sig)
-			syscall.Kill(os.Getpid(), sig.(syscall.Signal))
-			m.stopped()
-			signal.Notify(m.signals, sig)
+		if sig == syscall.SIGCONT {
+			m.again()
+			continue
 		}
-		m.again()
+		m.leave()
+		signal.Reset(sig)
+		syscall.Kill(os.Getpid(), sig.(syscall.Signal))
 	}
 }
 
-// stopped waits until the program goes on after it was stopped. It is not stopped
-// where no shell could make it go on.
-func (m *cbreak) stopped() {
-	timer := time.NewTimer(time.Second)
-	defer timer.Stop()
-	for {
-		select {
-		case sig := <-m.signals:
-			if sig == syscall.SIGCONT {
-				return
-			}
-		case <-timer.C:
-			return
-		}
+// leave gives the terminal back for a while.
+func (m *cbreak) leave() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.active || !m.foreground() {
+		return
 	}
+	if m.away != nil {
+		m.away()
+	}
+	m.set(&m.was)
+}
+
+// suspend stops the program and all that belong to it, as Ctrl-Z does. It goes on at
+// once where no shell could make it go on.
+func (m *cbreak) suspend() {
+	on := make(chan os.Signal, 1)
+	signal.Notify(on, syscall.SIGCONT)
+	defer signal.Stop(on)
+	m.leave()
+	syscall.Kill(0, syscall.SIGTSTP)
+	timer := time.NewTimer(time.Second) // to be stopped in
+	defer timer.Stop()
+	select {
+	case <-on:
+	case <-timer.C:
+	}
+	m.again()
 }
 
 // again takes the terminal, if it is there to be taken.
@@ -152,6 +163,12 @@ func (m *cbreak) read(b []byte) (int, error) {
 		n, err := unix.Read(m.fd, b)
 		if err == unix.EINTR || err == unix.EAGAIN {
 			continue
+		}
+		if n > 0 && b[n-1] == suspendKey {
+			m.suspend()
+			if n--; n == 0 {
+				continue
+			}
 		}
 		return n, err
 	}
