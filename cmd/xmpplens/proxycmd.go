@@ -84,7 +84,8 @@ func (proxyCmd) Examples() string {
   xmpplens proxy --rule 'answer service-unavailable if iq and roster' --rule 'delay 2s jitter 1s if message' example.org
   xmpplens proxy --rules=mine.yaml --script=mine.star example.org
   xmpplens proxy --tap --keylog=keys.log example.org       alter nothing: read along with the client's TLS secrets
-  xmpplens proxy --format=json example.org | jq .summary`
+  xmpplens proxy --format=json example.org | jq .summary
+In a terminal, keys: p pause, r resume, h hold the next, i inject, m mark, f filter, ? all of them, q quit`
 }
 
 func (c *proxyCmd) Run(s *streams) error {
