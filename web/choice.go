@@ -1,8 +1,10 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"regexp"
 	"slices"
 	"sync"
 	"time"
@@ -101,7 +103,18 @@ type chosen struct {
 	Error  string `json:"error,omitempty"`
 	Hint   string `json:"hint,omitempty"`
 	Column int    `json:"column"`
+	Echo   group  `json:"echo,omitempty"` // the filter up to the mistake, which is marked, drawn
 }
+
+// echo draws a filter up to the word at a column that is a mistake.
+func echo(source string, column int) group {
+	letters := []rune(source)
+	at := min(column, len(letters))
+	word := cmp.Or(wrongWord.FindString(string(letters[at:])), " ")
+	return group{string(letters[:at]), el("mark", word)}
+}
+
+var wrongWord = regexp.MustCompile(`^(?:[\w.]+|(?s:.))`)
 
 // set begins another list. A filter that cannot be read changes nothing.
 func (c *choice) set(source string) chosen {
@@ -113,6 +126,7 @@ func (c *choice) set(source string) chosen {
 		if e := (*filter.SyntaxError)(nil); errors.As(err, &e) {
 			out.Error, out.Hint, out.Column = e.Msg, e.Hint(), e.Column
 		}
+		out.Echo = echo(source, out.Column)
 		return out
 	}
 	if source == "" {

@@ -152,27 +152,49 @@ func (p *page) learn() (more bool) {
 	return p.words.look(p.source)
 }
 
-// complete answers which values of Field have Part in them.
+// complete answers which values of Field have Part in them; to a page, which draws,
+// what can stand at the caret of its filter.
 func (p *page) complete(q request) any {
 	var want struct {
 		Field, Part string
 		Seq         int
+		Draw        bool
 	}
 	q.into(&want)
-	out := completed{Op: "complete", Seq: want.Seq, Values: []string{}, More: p.learn()}
-	of, part := p.words.words[want.Field], strings.ToLower(want.Part)
-	for w := range of {
-		if strings.Contains(strings.ToLower(w), part) {
-			out.Values = append(out.Values, w)
-		}
+	if want.Draw {
+		return p.suggest(q)
 	}
-	slices.SortFunc(out.Values, func(a, b string) int { return cmp.Or(of[b]-of[a], strings.Compare(a, b)) })
-	out.Values = out.Values[:min(len(out.Values), maxCompleted)]
+	out := completed{Op: "complete", Seq: want.Seq}
+	out.Values, out.More = p.completed(want.Field, want.Part)
 	return out
 }
 
-// values answers what entry N, or the one at a place, has to filter by.
+// completed are the values of a field with a part in them.
+func (p *page) completed(field, part string) (values []string, more bool) {
+	more = p.learn()
+	values = []string{}
+	of := p.words.words[field]
+	part = strings.ToLower(part)
+	for w := range of {
+		if strings.Contains(strings.ToLower(w), part) {
+			values = append(values, w)
+		}
+	}
+	slices.SortFunc(values, func(a, b string) int { return cmp.Or(of[b]-of[a], strings.Compare(a, b)) })
+	return values[:min(len(values), maxCompleted)], more
+}
+
+// values answers what entry N, or the one at a place, has to filter by; to a page,
+// which draws, the menu of that, or of a Value of a Field.
 func (p *page) values(q request) any {
+	var want struct {
+		Field, Value, Filter string
+		Draw                 bool
+	}
+	q.into(&want)
+	if want.Draw && want.Field != "" {
+		return menuOf([][2]string{{want.Field, want.Value}}, want.Filter)
+	}
 	if q.N == 0 {
 		q.N = p.chosen.number(q.At)
 	}
@@ -182,13 +204,15 @@ func (p *page) values(q request) any {
 		Values [][2]string `json:"values"`
 	}{"values", q.N, [][2]string{}}
 	entries, err := p.source.Entries(q.N, 1)
-	if err != nil || len(entries) == 0 {
-		return out
-	}
-	for _, f := range valuesOf(entries[0]) {
-		if len(f[1]) <= maxFilter/8 {
-			out.Values = append(out.Values, f)
+	if err == nil && len(entries) > 0 {
+		for _, f := range valuesOf(entries[0]) {
+			if len(f[1]) <= maxFilter/8 {
+				out.Values = append(out.Values, f)
+			}
 		}
+	}
+	if want.Draw {
+		return menuOf(out.Values, want.Filter)
 	}
 	return out
 }

@@ -105,9 +105,9 @@
 //	entry    n or at            the details of an entry; with as, what the page shows of it, with the first piece
 //	piece    n, as, off, node   a part of a frame as pretty, raw, hex or tree: tokens, groups or node, next, total (bytes); with draw, what the page shows
 //	copy     n, as              an entry as xml, or as a test in go, python or js: text, said
-//	filter   expr               the list is that of the expression from now on; or error, hint, column
-//	complete field, part, seq   values of a field that have a part in them, 50 at most; more = asked again, there may be more
-//	values   n or at            what an entry has to filter by: fields and values
+//	filter   expr               the list is that of the expression from now on; or error, hint, column, echo (what the page shows of the mistake)
+//	complete field, part, seq   values of a field that have a part in them, 50 at most; more = asked again, there may be more; with draw, text, rest and past what the page shows at the caret
+//	values   n or at            what an entry has to filter by: fields and values; with draw and filter, or for a field and a value, the menu that the page shows
 //	refine   filter, how, field, value   a filter with a value added to it, how = only, not or or: expr
 //	hide     classes            classes of entries that the list leaves out
 //	clear    n                  the list starts behind entry n; -1: behind the last; 0: at the beginning

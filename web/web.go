@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"embed"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,7 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/xmpplens/xmpplens/decode/filter"
 	"github.com/xmpplens/xmpplens/record/timeline"
 )
 
@@ -108,10 +106,6 @@ func (s *Server) handler(ctx context.Context, addr net.Addr) http.Handler {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /", static(ui))
-	mux.HandleFunc("GET /names", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(w).Encode(filter.Names())
-	})
 	home := "/"
 	if s.Diff != nil {
 		home = "/diff.html"

@@ -34,7 +34,7 @@ func Clause(field, value string) (string, error) {
 		}
 		return fmt.Sprintf("%s == %v", field, n), nil
 	}
-	literal := quote(value)
+	literal := Quote(value)
 	if c, ok := calls[field]; ok {
 		if c.number {
 			if literal = strings.TrimLeft(strings.TrimPrefix(value, "XEP-"), "0"); strings.Trim(literal, "0123456789") != "" || literal == "" {
@@ -51,14 +51,14 @@ func Clause(field, value string) (string, error) {
 		for !utf8.RuneStart(value[cut]) {
 			cut--
 		}
-		return field + " startsWith " + quote(value[:cut]), nil
+		return field + " startsWith " + Quote(value[:cut]), nil
 	}
 	return field + " == " + literal, nil
 }
 
-// quote writes a string as the language reads it. What nobody sees, such as a mark that
+// Quote writes a string as the language reads it. What nobody sees, such as a mark that
 // turns the direction of text, is escaped: an expression is what it looks like.
-func quote(s string) string {
+func Quote(s string) string {
 	out := []byte{'"'}
 	for _, r := range s {
 		switch {
@@ -84,7 +84,7 @@ func Refine(source, how, clause string) (string, error) {
 	}
 	out := strings.TrimSpace(source)
 	if isText(out) {
-		out = "text(" + quote(out) + ")"
+		out = "text(" + Quote(out) + ")"
 	}
 	add, opposite := clause, negated
 	switch how {

@@ -98,9 +98,8 @@ function open(n) {
 
 // only filters the list by a term.
 function only(term) {
-	$("filter").value = term;
-	filter.set(term);
-	views.show("list");
+	filter.put(term);
+	if (views.name !== "ladder") views.show("list");
 }
 
 // What the server drew says where it leads.
