@@ -1,7 +1,10 @@
 package web
 
 import (
+	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/xmpplens/xmpplens/record/timeline"
@@ -31,6 +34,8 @@ type seek struct {
 	T       float64 // seconds
 	By      int     // -1, 0, 1
 	Stanzas bool
+	Place   string // what a person wrote: a time of day, a time since the start, an entry
+	Zone    int    // of that person: minutes that UTC is ahead
 }
 
 // head is where the playhead is.
@@ -43,13 +48,46 @@ type head struct {
 	Next   float64 `json:"next"` // when the next one of the list was; -1 = there is none yet
 	Length float64 `json:"length"`
 	None   bool    `json:"none,omitempty"` // there is nothing to step to
+	Error  string  `json:"error,omitempty"`
 }
 
 // head answers a seek.
 func (p *page) head(r request) any {
 	var q seek
 	r.into(&q)
+	if q.Place != "" && !q.read(p.source.Start(), p.source.Moment(0).End) {
+		return head{Op: "head", Seq: q.Seq, Error: "write a time of day (12:03:04.5), a time since the start (+90, +1:30), or an entry (#120)"}
+	}
 	return p.sought(q)
+}
+
+var places = regexp.MustCompile(`^(?:#\s*(\d+)|(\+?)\s*(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?)\s*s?)$`)
+
+// read reads Place: 12:03:04.5 is a time of day, +90 and +1:30 are times since the
+// start, #120 is an entry.
+func (q *seek) read(start time.Time, length time.Duration) bool {
+	m := places.FindStringSubmatch(strings.TrimSpace(q.Place))
+	if m == nil {
+		return false
+	}
+	if m[1] != "" {
+		q.N, _ = strconv.Atoi(m[1]) // what is too large is behind the end
+		return true
+	}
+	hours, _ := strconv.ParseFloat(m[3], 64)
+	minutes, _ := strconv.ParseFloat(m[4], 64)
+	t, _ := strconv.ParseFloat(m[5], 64)
+	t += 60*minutes + 3600*hours
+	if m[2] == "" && m[3] != "" {
+		const day = 24 * 3600
+		there := start.In(time.FixedZone("", -60*q.Zone))
+		t -= there.Sub(time.Date(there.Year(), there.Month(), there.Day(), 0, 0, 0, 0, there.Location())).Seconds()
+		if t < -.001 && t+day <= length.Seconds() {
+			t += day // the recording goes on past midnight
+		}
+	}
+	q.To, q.T = "time", min(max(t, 0), length.Seconds())
+	return true
 }
 
 func (p *page) sought(q seek) head {
@@ -170,8 +208,22 @@ type density struct {
 	Notes    [][2]float64 `json:"notes"` // entry and time
 }
 
-func (p *page) density(request) any {
+// trackDrawn is the same, drawn for the page.
+type trackDrawn struct {
+	Op      string   `json:"op"`
+	Length  float64  `json:"length"`
+	Picture drawn    `json:"picture"`
+	Columns []column `json:"columns"`
+}
+
+func (p *page) density(r request) any {
+	var q struct{ Wide int } // pixels of what is to be drawn; 0 = nothing is
+	r.into(&q)
 	d := p.source.Density()
+	if q.Wide > 0 {
+		picture, columns := drawTrack(d, q.Wide)
+		return trackDrawn{"density", d.End.Seconds(), picture, columns}
+	}
 	out := density{Op: "density", Length: d.End.Seconds(), Width: d.Width.Seconds(), CS: []uint32{}, SC: []uint32{}, Warnings: [][2]uint32{}, Errors: [][2]uint32{}, Notes: [][2]float64{}}
 	for i, b := range d.Bins {
 		out.CS, out.SC = append(out.CS, b.CS), append(out.SC, b.SC)

@@ -19,7 +19,8 @@ export class Player {
 	#seq = 0; // of the last seek
 	#waiting = false; // for its answer
 	#steps = []; // keys that were pressed meanwhile
-	#stepped = false; // it was a step or a jump
+	#stepped = false; // it was a step or a jump,
+	#jumping = false; // a jump
 	#keepTime = false; // the playhead is where it is, only the entry is asked for
 	#fresh = 0; // when the density was asked for
 	#timer = 0;
@@ -42,7 +43,7 @@ export class Player {
 		this.#track = new Track((t) => {
 			this.#settle();
 			this.#to(t);
-		}, (t) => this.#clock(t));
+		}, (t) => this.#clock(t), () => this.#density());
 		$("play").onclick = () => this.toggle();
 		for (const el of document.querySelectorAll("[data-by]")) el.onclick = (e) => this.step(Number(el.dataset.by), "stanzas" in el.dataset || e.shiftKey);
 		$("leave").onclick = () => this.close();
@@ -159,7 +160,7 @@ export class Player {
 
 	#density() {
 		this.#fresh = performance.now();
-		if (this.on) this.#do.ask({ op: "density" });
+		if (this.on) this.#do.ask({ op: "density", wide: this.#track.wide });
 	}
 
 	density(m) {
@@ -175,6 +176,7 @@ export class Player {
 
 	#seek(request, stepped = false) {
 		this.#stepped = stepped;
+		this.#jumping = "place" in request;
 		this.#waiting = this.#do.ask({ op: "head", seq: ++this.#seq, ...request });
 		this.#keepTime = request.to === "time" || !stepped && !request.at && request.n === this.n;
 	}
@@ -182,6 +184,11 @@ export class Player {
 	head(m) {
 		if (m.seq !== this.#seq) return;
 		this.#waiting = false;
+		if (this.#jumping) {
+			this.#complain(m.error || "");
+			if (m.error) return;
+			this.#input.blur();
+		}
 		this.#since = performance.now();
 		const stepped = this.#stepped;
 		const moved = m.n !== this.n || stepped;
@@ -238,12 +245,8 @@ export class Player {
 	#say(text) { $("said").textContent = text; }
 
 	#jump() {
-		const to = readPlace(this.#input.value, this.start, this.length);
-		if (!to) return this.#complain("write a time of day (12:03:04.5), a time since the start (+90, +1:30), or an entry (#120)");
 		this.#settle();
-		this.t = to.t ?? this.t;
-		this.#seek(to.n ? { n: to.n } : { to: "time", t: to.t }, true);
-		this.#input.blur();
+		this.#seek({ place: this.#input.value.trim() || "?", zone: new Date(this.start).getTimezoneOffset() }, true);
 	}
 
 	#complain(text) {
@@ -252,24 +255,8 @@ export class Player {
 	}
 }
 
-// readPlace reads what a person writes: 12:03:04.5 is a time of day, +90 and
-// +1:30 are times since the start, #120 is an entry. null when it is none.
-export function readPlace(text, start, length) {
-	text = text.trim();
-	let m = text.match(/^#\s*(\d+)$/);
-	if (m) return { n: Number(m[1]) };
-	m = text.match(/^\+?\s*(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?)\s*s?$/);
-	if (!m) return null;
-	const seconds = Number(m[1] || 0) * 3600 + Number(m[2] || 0) * 60 + Number(m[3]);
-	if (text.startsWith("+") || m[1] === undefined) return { t: Math.min(seconds, length) };
-	const day = new Date(start);
-	let t = (day.setHours(0, 0, 0, 0) - start) / 1000 + seconds;
-	if (t < -0.001 && t + 86400 <= length) t += 86400; // the recording goes on past midnight
-	return { t: within(t, 0, length) };
-}
-
 // span puts a duration into words.
-export function span(s) {
+function span(s) {
 	if (s < 60) return `${s.toFixed(s < 10 ? 2 : 1)} s`;
 	const h = Math.floor(s / 3600), m = Math.floor(s / 60) % 60, rest = two(Math.floor(s % 60));
 	return h ? `${h}:${two(m)}:${rest} h` : `${m}:${rest} min`;
