@@ -168,10 +168,34 @@ func TestDetailsOfALargeStanza(t *testing.T) {
 	}
 	do(t, ctx, tab(2), until(`document.querySelector(".pager")?.textContent.includes("Bytes 0 to 65,536 of 4,194,304; 4,128,768 more")`),
 		run(`document.querySelector(".pager button:last-child").click()`), until(`document.querySelector(".pager")?.textContent.includes("Bytes 65,536 to 131,072")`),
-		run(`document.querySelector(".pager button").click()`), until(`document.querySelector(".pager")?.textContent.includes("Bytes 0 to")`),
+		run(`document.querySelector(".pager button:last-child").focus()`), chromedp.KeyEvent(kb.Enter), until(`document.querySelector(".pager")?.textContent.includes("Bytes 131,072 to 196,608") && document.activeElement.textContent === "Next"`),
+		run(`document.querySelector(".pager button").click()`), until(`document.querySelector(".pager")?.textContent.includes("Bytes 65,536 to 131,072")`),
+		run(`document.querySelector(".pager button").click()`), until(`document.querySelector(".pager")?.textContent.includes("Bytes 0 to") && document.querySelector(".pager button").disabled`),
 		tab(1), until(`document.querySelector(".pager")?.textContent.includes("Bytes 0 to 262,144 of 4,194,304")`),
 		run(`document.querySelector(".pager button:last-child").click()`), until(`document.querySelector(".pager")?.textContent.includes("Bytes 262,144 to 524,288")`),
 		until(`document.querySelector("#facts").textContent.includes("goes on in#3")`), run(`document.querySelector("#facts .link").click()`), openEntry(3))
+}
+
+// What the tree lacks comes when somebody opens it, and the focus goes on there.
+func TestTreeInTheBrowser(t *testing.T) {
+	ctx := browser(t)
+	log, s, url := show(t)
+	say(log, record.CS, header+"<iq><query xmlns='urn:q'>"+strings.Repeat("<item/>", 250)+"</query>"+strings.Repeat("<d>", 20)+strings.Repeat("</d>", 20)+"</iq>")
+	s.Source.Wait(t.Context(), func(s timeline.Status) bool { return s.Known >= 2 })
+	const items = `document.querySelectorAll("[aria-level='3']:not(.more)").length`
+	do(t, ctx, chromedp.Navigate(url+"#entry=2"), openEntry(2), tab(3), until(items+` === 101`),
+		run(`document.querySelector(".more").focus()`), chromedp.KeyEvent(kb.Enter), until(items+` === 201 && document.querySelector(".more").textContent.startsWith("50 more")`),
+		until(`document.activeElement === document.querySelectorAll("[aria-level='3']")[100]`),
+		run(`document.querySelector(".more").click()`), until(items+` === 251 && !document.querySelector("[aria-level='3'].more")`),
+		// As deep as is asked for: each level is opened by the key, and then entered.
+		run(`[...document.querySelectorAll("[aria-level='3']")].at(-1).focus()`))
+	for level := 4; level <= 21; level++ {
+		do(t, ctx, until(`document.activeElement.getAttribute("aria-level") === "`+fmt.Sprint(level-1)+`"`), chromedp.KeyEvent(kb.ArrowRight))
+		if level > 4 { // the third level is open at once
+			do(t, ctx, until(`document.activeElement.getAttribute("aria-expanded") === "true" && document.activeElement.querySelector("[aria-level='`+fmt.Sprint(level)+`']:not(.more)")`), chromedp.KeyEvent(kb.ArrowRight))
+		}
+	}
+	do(t, ctx, until(`document.activeElement.textContent.startsWith("d ") && document.activeElement.getAttribute("aria-level") === "21" && !document.activeElement.hasAttribute("aria-expanded")`))
 }
 
 // TestDetailsScreens keeps pictures of each tab where SCREENS names a directory.
