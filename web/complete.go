@@ -193,7 +193,7 @@ func (p *page) values(q request) any {
 	}
 	q.into(&want)
 	if want.Draw && want.Field != "" {
-		return menuOf([][2]string{{want.Field, want.Value}}, want.Filter)
+		return p.menuOf([][2]string{{want.Field, want.Value}}, want.Filter)
 	}
 	if q.N == 0 {
 		q.N = p.chosen.number(q.At)
@@ -212,7 +212,7 @@ func (p *page) values(q request) any {
 		}
 	}
 	if want.Draw {
-		return menuOf(out.Values, want.Filter)
+		return p.menuOf(out.Values, want.Filter)
 	}
 	return out
 }

@@ -70,6 +70,9 @@ func TestDeskPage(t *testing.T) {
 		t.Error("the rule is not on")
 	}
 
-	// The view is one that can be linked to.
-	do(t, ctx, reload, until(`!document.querySelector("#desk").hidden`))
+	// The view is one that can be linked to. A value of an entry becomes a breakpoint.
+	do(t, ctx, reload, until(`!document.querySelector("#desk").hidden`),
+		run(`location.hash = "entry=132"`), until(`document.querySelector("#facts [data-field=type]")`), run(`document.querySelector("#facts [data-field=type]").click()`),
+		until(`document.querySelector("#valuemenu:popover-open [data-hold]")`), run(`document.querySelector("#valuemenu [data-hold]").click()`),
+		until(`document.querySelector("#arms").textContent.includes('type == "chat"')`))
 }

@@ -25,8 +25,10 @@ type menu struct {
 
 // menuOf draws the values of an entry, each with the filters that it makes of the
 // one that is there.
-func menuOf(values [][2]string, source string) menu {
+func (p *page) menuOf(values [][2]string, source string) menu {
 	out := menu{"values", group{}}
+	_, err := p.intercepts()
+	live := err == nil // what matches can be held
 	if len(source) > maxFilter {
 		return out
 	}
@@ -52,6 +54,13 @@ func menuOf(values [][2]string, source string) menu {
 				a["disabled"], a["title"] = "", strings.TrimPrefix(err.Error(), "filter: ")+": write it by hand"
 			}
 			buttons = append(buttons, el("button", a, says))
+		}
+		if clause, err := filter.Clause(field, value); err == nil && live {
+			says := "Hold these"
+			if len(values) > 1 {
+				says = "◉"
+			}
+			buttons = append(buttons, el("button", attrs{"tabindex": -1, "title": "Hold these", "role": "menuitem", "aria-label": "Hold these: " + name, "data-hold": clause}, says))
 		}
 		out.Menu = append(out.Menu, el("div", attrs{"role": "group", "aria-label": name}, el("span.of", el("b", field), " ", el("bdi", text)), buttons))
 	}

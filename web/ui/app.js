@@ -104,8 +104,9 @@ function only(term) {
 
 // What the server drew says where it leads.
 document.addEventListener("click", (e) => {
-	const { go, term } = e.target.closest?.("[data-go], [data-term]")?.dataset || {};
+	const { go, term, hold } = e.target.closest?.("[data-go], [data-term], [data-hold]")?.dataset || {};
 	if (go) open(Number(go));
+	if (hold) desk.arm(hold);
 	if (term) only(term);
 });
 address.on("entry", (n) => {

@@ -171,7 +171,9 @@ export class Desk {
 	}
 
 	_arm(m) {
-		$("armsaid").textContent = m.error ? `${m.error}. ${m.hint || ""}` : "";
+		const wrong = m.error ? `${m.error}. ${m.hint || ""}` : "";
+		if (wrong && !this.on) this.#to.say(wrong);
+		$("armsaid").textContent = wrong;
 		if (!m.error) $("point").value = "";
 		this.#look();
 	}

@@ -29,7 +29,7 @@ export function valueMenu(list, ask) {
 	menu.onclick = (e) => e.target.closest("button") && menu.hidePopover(); // app.js does the rest
 	menu.onkeydown = (e) => {
 		const items = [...menu.querySelectorAll("button")];
-		const at = items.indexOf(document.activeElement), line = menu.children.length > 1 ? 3 : 1;
+		const at = items.indexOf(document.activeElement), line = menu.children.length > 1 ? items.length / menu.children.length : 1;
 		const to = { ArrowDown: at + line, ArrowUp: at - line, ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: -1 }[e.key];
 		if (e.key === "Tab") menu.hidePopover();
 		else if (to === undefined) return;
