@@ -42,7 +42,8 @@ func TestLadderPage(t *testing.T) {
 	do(t, ctx, chromedp.KeyEvent("."), until(`document.querySelector(".row[aria-selected=true]")?.classList.contains("stage") && document.querySelector("#heading").textContent.startsWith("#133 ")`),
 		chromedp.KeyEvent(","), until(`document.querySelector("#heading").textContent.startsWith("#132 ")`),
 		// The playhead goes along.
-		chromedp.KeyEvent("p"), until(`!document.querySelector("#player").hidden`), press(" ", false), chromedp.KeyEvent("."), until(`document.querySelector("#heading").textContent.startsWith("#133 ") && document.querySelector("#where").textContent.endsWith("· 133 of 288")`), chromedp.KeyEvent("p"),
+		chromedp.KeyEvent("p"), until(`!document.querySelector("#player").hidden`), press(" ", false), chromedp.KeyEvent("."), until(`document.querySelector("#heading").textContent.startsWith("#133 ") && document.querySelector("#where").textContent.endsWith("· 133 of 288")`),
+		until(`getComputedStyle(document.querySelector(".row.ahead.stage .draw")).opacity === "0.3"`), chromedp.KeyEvent("p"),
 		chromedp.KeyEvent(kb.Escape), until(`document.querySelector("#journey").hidden && !document.querySelector(".row.stage")`))
 	// Lanes go, and come back.
 	do(t, ctx, run(`document.querySelector(".lanename .hide").click()`), until(`document.querySelector(".corner button")?.textContent === "1 hidden" && document.querySelectorAll(".lanename").length === 4`),
