@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/xmpplens/xmpplens/decode/filter"
+	"github.com/xmpplens/xmpplens/decode/stanza"
+	"github.com/xmpplens/xmpplens/decode/track"
 	"github.com/xmpplens/xmpplens/proxy/session"
 	"github.com/xmpplens/xmpplens/web"
 )
@@ -173,7 +175,7 @@ func (c *controls) answer(k key) []deed {
 	case k == keyEditor && q.editor != nil:
 		c.ask = nil
 		return q.editor(q.input.String())
-	case k == '\n' && q.editor == nil:
+	case k == pasted+'\n' && q.editor == nil:
 		k = ' ' // these are lines
 	}
 	q.input.press(k)
@@ -240,8 +242,21 @@ func orSay(then func() []deed) func(result) []deed {
 	}
 }
 
-// what is what p and h hold: what is printed.
-func (c *controls) what() string { return cmp.Or(strings.TrimSpace(c.filter), "stanzas") }
+// what is what p and h hold: what is printed, as far as these are elements.
+func (c *controls) what() string {
+	if c.filter == "" {
+		return "stanzas"
+	}
+	f, err := filter.Compile(c.filter)
+	if err != nil || !f.Match(&filter.Subject{Stanza: &stanza.Stanza{Kind: "whitespace"}, Facts: &track.Facts{}}) {
+		return c.filter
+	}
+	expr, err := filter.Refine(c.filter, filter.Only, "(stanzas or nonzas)")
+	if err != nil {
+		return c.filter
+	}
+	return expr
+}
 
 func (c *controls) pause() []deed {
 	return []deed{{do: doPause, text: c.what(), then: func(r result) []deed {

@@ -30,7 +30,7 @@ type player struct {
 	got     []string
 }
 
-var keyNames = map[string]key{"Enter": keyEnter, "Esc": keyEsc, "Up": keyUp, "Down": keyDown, "Left": keyLeft, "Home": keyHome, "C-o": keyEditor, "C-u": keyClear, "Newline": '\n'}
+var keyNames = map[string]key{"Enter": keyEnter, "Esc": keyEsc, "Up": keyUp, "Down": keyDown, "Left": keyLeft, "Home": keyHome, "C-o": keyEditor, "C-u": keyClear, "Newline": pasted + '\n', "Pasted": pasted + 'q'}
 
 // words cuts at blanks outside of quotes.
 func words(s string) (out []string) {
@@ -188,7 +188,7 @@ func TestControls(t *testing.T) {
 	}{
 		{"nothing is armed, and what means nothing does nothing", `
 			== nothing armed  p pause  h hold  i inject  m mark  f filter  ? keys  q quit
-			>> x Enter Esc Up e d a`},
+			>> x Enter Esc Up e d a Pasted`},
 		{"pause and resume", `
 			?? text stanzas
 			>> p
@@ -368,8 +368,8 @@ func TestControls(t *testing.T) {
 			<< mark marker 1: the roster
 			>> m
 			<< mark marker 2
-			>> Up Enter
-			<< mark marker 2: the roster
+			>> Up Newline Pasted Enter
+			<< mark marker 2: the roster q
 			>> m Esc
 			<< mark marker 3`},
 		{"filtered; the filter is what p and h hold", `
@@ -387,6 +387,12 @@ func TestControls(t *testing.T) {
 			>> h
 			<< hold next iq
 			<< say the next of iq is held
+			>> f C-u "not presence" Enter
+			<< filter not presence
+			<< say printed is what matches not presence
+			>> p
+			<< pause not presence and (stanzas or nonzas)
+			<< say paused:  is held from now on; r resumes
 			>> f C-u Enter
 			<< filter
 			<< say everything is printed`},

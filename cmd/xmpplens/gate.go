@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 )
 
 // A gate is what everything passes that is printed on a terminal where keys are taken,
@@ -25,6 +26,7 @@ type gate struct {
 	lent   chan struct{} // guarded by mu; not nil while another program has the terminal
 	talk   bytes.Buffer  // guarded by mu; what was said meanwhile
 	lost   int           // guarded by mu; bytes that were too many
+	paste  bool          // guarded by mu; see setPaste
 	over   bool          // guarded by mu; nothing is drawn any more
 
 	writers []*gated
@@ -115,7 +117,7 @@ func (w *gated) write(b []byte) error {
 	return err
 }
 
-// show has other lines at the bottom; nil takes them away.
+// show has other lines at the bottom; nil takes them away. Keys are taken from now on.
 func (g *gate) show(b *bottom) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -124,6 +126,7 @@ func (g *gate) show(b *bottom) {
 	}
 	g.bottom = b
 	if g.lent == nil {
+		g.setPaste(true)
 		g.redraw()
 	}
 }
@@ -136,22 +139,30 @@ func (g *gate) redraw() {
 	g.tty.Write(all.Bytes())
 }
 
-// hide takes the bottom away until it is shown again. It waits for nobody.
-func (g *gate) hide() {
-	if !g.mu.TryLock() {
+// setPaste has the terminal say, or not, where a text begins and ends that is pasted;
+// the caller holds mu.
+func (g *gate) setPaste(on bool) {
+	if g.paste == on {
 		return
 	}
-	defer g.mu.Unlock()
-	var all bytes.Buffer
-	g.erase(&all)
-	g.bottom = nil
-	g.tty.Write(all.Bytes())
+	g.paste = on
+	io.WriteString(g.tty, map[bool]string{true: "\x1b[?2004h", false: "\x1b[?2004l"}[on])
+}
+
+// hide takes the bottom away until it is shown again. It does not wait for long.
+func (g *gate) hide() {
+	soon(func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.clear()
+	})
 }
 
 // lend leaves the terminal to another program until giveBack.
 func (g *gate) lend() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.setPaste(false)
 	var all bytes.Buffer
 	g.erase(&all)
 	g.tty.Write(all.Bytes())
@@ -171,6 +182,7 @@ func (g *gate) giveBack() {
 		fmt.Fprintf(&g.talk, "xmpplens: %s more were said meanwhile\n", size(int64(g.lost)))
 		g.lost = 0
 	}
+	g.setPaste(true)
 	var all bytes.Buffer
 	all.Write(g.talk.Bytes())
 	g.talk.Reset()
@@ -181,9 +193,9 @@ func (g *gate) giveBack() {
 // end takes the bottom away for good.
 func (g *gate) end() {
 	g.giveBack()
-	g.show(nil)
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.clear()
 	g.over = true
 	for _, w := range g.writers {
 		w.w.Write(w.tail)
@@ -191,16 +203,37 @@ func (g *gate) end() {
 	}
 }
 
-// forget is end for who must not wait, nor be waited for.
+// forget is end for who must not wait.
 func (g *gate) forget() {
-	if !g.mu.TryLock() {
-		return
+	soon(func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.clear()
+		g.over = true
+	})
+}
+
+// clear takes away what is at the bottom, and the mode for pasting; the caller holds mu.
+func (g *gate) clear() {
+	g.bottom = nil
+	g.setPaste(false)
+	g.redraw()
+}
+
+// soon waits for f, but not for long: a terminal that was stopped (Ctrl-S) takes nothing.
+func soon(f func()) {
+	const patience = 200 * time.Millisecond
+	done := make(chan struct{})
+	go func() { // until the terminal goes on
+		defer close(done)
+		f()
+	}()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
 	}
-	defer g.mu.Unlock()
-	var all bytes.Buffer
-	g.erase(&all)
-	g.bottom, g.over = nil, true
-	g.tty.Write(all.Bytes())
 }
 
 // erase takes away what is at the bottom. The terminal may have become narrower, and

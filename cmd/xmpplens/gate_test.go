@@ -24,6 +24,9 @@ func (g *glass) Write(b []byte) (int, error) {
 		var n int
 		var op byte
 		switch {
+		case strings.HasPrefix(s, "\x1b[?2004"): // pasting
+			s = s[8:]
+			continue
 		case strings.HasPrefix(s, "\x1b[J"):
 			g.rows = g.rows[:g.y+1]
 			g.rows[g.y] = g.rows[g.y][:min(g.x, len(g.rows[g.y]))]

@@ -7,6 +7,7 @@ import (
 
 	"github.com/xmpplens/xmpplens/proxy/rule"
 	"github.com/xmpplens/xmpplens/proxy/session"
+	"github.com/xmpplens/xmpplens/record"
 	"github.com/xmpplens/xmpplens/web"
 )
 
@@ -90,6 +91,7 @@ func (x *interceptor) holdNext(expr string) error {
 // resume ends both, and --pause, and lets pass what is held, whoever holds it. It says
 // what that was.
 func (x *interceptor) resume() string {
+	held := x.heldNow() // without a judge the session lets pass by itself
 	var ended []string
 	if on, _ := isOn(x.armed.set, "--pause", flagPause); on && x.armed.set.Switch(flagPause, false) == nil {
 		ended = append(ended, "--pause")
@@ -99,15 +101,11 @@ func (x *interceptor) resume() string {
 			ended = append(ended, "the "+name)
 		}
 	}
-	n := 0
-	for _, s := range x.proxy.Sessions() {
-		for _, h := range s.Held {
-			// It may have been decided about meanwhile, which is as well.
-			if x.proxy.Decide(s.Conn, session.Verdict{Decision: session.Pass, Dir: h.Dir, Offset: h.Offset, By: byConsole, All: true}) == nil {
-				n++
-			}
-		}
+	for _, h := range held {
+		// It may have been decided about meanwhile, which is as well.
+		_ = x.proxy.Decide(h.Conn, session.Verdict{Decision: session.Pass, Dir: record.Dir(h.Dir), Offset: h.Offset, By: byConsole, All: true})
 	}
+	n := len(held)
 	text := "nothing was held"
 	if n > 0 {
 		text = plural(n, "held frame") + " let pass"

@@ -8,8 +8,7 @@ import (
 // This file makes keys of the bytes that a terminal sends. It is pure; what it does
 // not know it passes over.
 
-// A key is one that was pressed: a character, or one of the names below. A line end in
-// a text that was pasted is the character.
+// A key is one that was pressed: a character, or one of the names below.
 type key rune
 
 const (
@@ -30,6 +29,9 @@ const (
 	keyRest   // Ctrl-K: what is behind it
 	keyEditor // Ctrl-O
 )
+
+// pasted is added to the characters of a text that was pasted: they are no commands.
+const pasted key = 1 << 22
 
 // controls are the keys of single bytes.
 var controlKeys = map[byte]key{
@@ -72,9 +74,9 @@ func (r *keyReader) feed(b []byte) (keys []key) {
 			}
 			b = b[n:]
 		case r.pasting && (c == '\r' || c == '\n'):
-			keys, b = append(keys, '\n'), b[1:]
+			keys, b = append(keys, pasted+'\n'), b[1:]
 		case c < ' ' || c == 127:
-			if k := controlKeys[c]; k != keyNone {
+			if k := controlKeys[c]; k != keyNone && !r.pasting {
 				keys = append(keys, k)
 			}
 			b = b[1:]
@@ -85,8 +87,10 @@ func (r *keyReader) feed(b []byte) (keys []key) {
 					r.rest = b
 					return keys
 				}
+			} else if k := key(c); r.pasting {
+				keys = append(keys, pasted+k)
 			} else {
-				keys = append(keys, key(c))
+				keys = append(keys, k)
 			}
 			b = b[n:]
 		}

@@ -19,7 +19,7 @@ func TestKeys(t *testing.T) {
 		{"\x1b[15~\x1b[1;5Cx", []key{'x'}},              // a function key, Ctrl-right: nothing
 		{"\x1bx", []key{keyEsc, 'x'}},                   // Esc, or Alt
 		{"\x1b[" + strings.Repeat("1;", 40) + "x", nil}, // too long to be one
-		{"\x1b[200~a\r\nb\x1b[A\x1b[201~\r", []key{'a', '\n', '\n', 'b', '[', 'A', keyEnter}},
+		{"\x1b[200~a\r\nb\x1b[A\x1b[201~\r", []key{pasted + 'a', pasted + '\n', pasted + '\n', pasted + 'b', pasted + '[', pasted + 'A', keyEnter}},
 		{"a\xffb", []key{'a', 'b'}},
 	} {
 		var r keyReader

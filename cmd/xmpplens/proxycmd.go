@@ -331,7 +331,7 @@ func interruptible(s *streams) (context.Context, context.CancelFunc) {
 		}
 		if next() {
 			restoreTerminal()
-			s.say("xmpplens: stopped at once")
+			soon(func() { s.say("xmpplens: stopped at once") })
 			os.Exit(exitFailed)
 		}
 	}()

@@ -33,7 +33,6 @@ type keyboard struct {
 	c       controls
 	ended   chan struct{}
 	redraw  chan struct{} // capacity 1
-	pasting atomic.Bool   // the terminal says where a text begins and ends that is pasted
 }
 
 // keyed is what keys are for.
@@ -98,7 +97,7 @@ func (k *keyboard) start(ctx context.Context, what keyed) (end func()) {
 	}
 	k.keyed = what
 	k.c.filter, k.c.ring, k.c.tap = what.flag, what.ring != nil, what.x.tap
-	k.mode.away, k.mode.back = k.away, k.again
+	k.mode.away, k.mode.back = k.gate.hide, k.again
 	k.mode.on()
 	undo := k.undo
 	giveBack.Store(&undo)
@@ -140,27 +139,8 @@ func restoreTerminal() {
 }
 
 func (k *keyboard) undo() {
+	k.mode.off() // first: a terminal that was stopped takes nothing
 	k.gate.forget()
-	k.paste(false)
-	k.mode.off()
-}
-
-// away leaves the terminal clean for a while.
-func (k *keyboard) away() {
-	k.gate.hide()
-	k.paste(false)
-}
-
-// paste has the terminal say where a text begins and ends that is pasted.
-func (k *keyboard) paste(on bool) {
-	if k.pasting.Swap(on) == on {
-		return
-	}
-	what := "\x1b[?2004l"
-	if on {
-		what = "\x1b[?2004h"
-	}
-	k.tty.WriteString(what)
 }
 
 // again says that the program has the terminal again, or another size of it.
@@ -256,10 +236,9 @@ func (k *keyboard) look() {
 func (k *keyboard) draw() (tick <-chan time.Time) {
 	now := time.Now()
 	if !k.mode.foreground() { // the terminal is somebody else's
-		k.away()
+		k.gate.hide()
 		return nil
 	}
-	k.paste(k.c.ask != nil && k.c.ask.input != nil)
 	k.gate.show(k.c.bottom(now, &k.paint, k.status))
 	if h := soonest(k.c.state.held); h != nil {
 		left := time.UnixMilli(h.Until).Sub(now) % time.Second
@@ -331,7 +310,6 @@ func (k *keyboard) do(ctx context.Context, a deed) (r result) {
 // write lets an editor have the terminal.
 func (k *keyboard) write(ctx context.Context, text string) (string, error) {
 	k.gate.lend()
-	k.paste(false)
 	k.mode.off()
 	defer func() {
 		k.mode.on()

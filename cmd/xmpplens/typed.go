@@ -35,6 +35,7 @@ func (t *typed) String() string { return string(t.text) }
 func (t *typed) press(k key) {
 	switch {
 	case k > 0:
+		k &^= pasted
 		if len(t.text) < maxTyped {
 			t.text = slices.Insert(t.text, t.at, rune(k))
 			t.at++
