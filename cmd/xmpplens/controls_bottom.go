@@ -67,6 +67,13 @@ func (c *controls) status(now time.Time, paint *palette, keys bool) (list []part
 	if c.filter != "" {
 		list = append(list, part{text: "filter: " + stanza.Clean(c.filter, maxReason), rank: 1, tint: paint.conn})
 	}
+	if q := c.ask; q != nil && q.input != nil {
+		list = append(list, part{text: "Enter sends", rank: 2, tint: paint.dim})
+		if q.editor != nil {
+			list = append(list, part{text: "Ctrl-O editor", rank: 3, tint: paint.dim})
+		}
+		list = append(list, part{text: "Esc gives up", rank: 2, tint: paint.dim})
+	}
 	if !keys {
 		return list
 	}

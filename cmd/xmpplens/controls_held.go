@@ -277,7 +277,7 @@ func (c *controls) askInjection(conn int, dir, text string, at int) {
 			return saying("xmpplens: injected into connection %d, to the %s", conn, forwardTo(dir))
 		}}}
 	}
-	c.askXML(fmt.Sprintf("#%d, to the %s (Ctrl-O: editor):", conn, forwardTo(dir)), nil, text, at, try, func(text string, at int) { c.askInjection(conn, dir, text, at) })
+	c.askXML(fmt.Sprintf("#%d, to the %s:", conn, forwardTo(dir)), nil, text, at, try, func(text string, at int) { c.askInjection(conn, dir, text, at) })
 }
 
 func forwardTo(dir string) string {

@@ -299,7 +299,7 @@ func TestControls(t *testing.T) {
 			>> held CS 7 "rule pause" "<iq type='get' id='x&amp;' to='b'/>"
 			<< show CS 7
 			>> a
-			== 1 held, 0:40 left  nothing armed | answer, to the client: <iq type='result' id='x&amp;' from='b'/>
+			== 1 held, 0:40 left  nothing armed  Enter sends  Ctrl-O editor  Esc gives up | answer, to the client: <iq type='result' id='x&amp;' from='b'/>
 			>> Enter
 			<< decide answer CS 7  <iq type='result' id='x&amp;' from='b'/>
 			>> a C-u "<iq>" Newline "</iq" 
@@ -313,7 +313,7 @@ func TestControls(t *testing.T) {
 			>> held CS 7 "rule pause" "<iq/>"
 			<< show CS 7
 			>> l
-			== 1 held, 0:40 left  nothing armed | let it pass after: 5s
+			== 1 held, 0:40 left  nothing armed  Enter sends  Esc gives up | let it pass after: 5s
 			>> C-u "soon" Enter
 			<< say "soon" is no time to wait / hint: for example 5, 300ms or 1m30s; at most 1h0m0s
 			>> C-u "1.5" Enter
@@ -322,7 +322,7 @@ func TestControls(t *testing.T) {
 			?? open 1 2 9
 			>> i
 			<< sessions
-			== nothing armed | into which connection (1, 2, 9)? 9
+			== nothing armed  Enter sends  Esc gives up | into which connection (1, 2, 9)? 9
 			>> C-u "7" Enter
 			<< say there is no connection 7 / hint: open now: 1, 2, 9
 			?? open 1 2 9
@@ -334,12 +334,12 @@ func TestControls(t *testing.T) {
 			?? open 1
 			>> i c
 			<< sessions
-			== nothing armed | #1, to the client (Ctrl-O: editor): 
+			== nothing armed  Enter sends  Ctrl-O editor  Esc gives up | #1, to the client: 
 			?? at 9 no end
 			>> "<message>" Enter
 			<< inject 1 SC <message>
 			<< say the XML cannot be sent: line 1, column 10: no end /     <message> /              ^
-			== nothing armed | #1, to the client (Ctrl-O: editor): <message>
+			== nothing armed  Enter sends  Ctrl-O editor  Esc gives up | #1, to the client: <message>
 			>> "</message>" Enter
 			<< inject 1 SC <message></message>
 			<< say injected into connection 1, to the client
@@ -363,7 +363,7 @@ func TestControls(t *testing.T) {
 		{"marked", `
 			>> m
 			<< mark marker 1
-			== nothing armed | marker 1 is set; a word on it (Enter for none):
+			== nothing armed  Enter sends  Esc gives up | marker 1 is set; a word on it (Enter for none):
 			>> "the roster" Enter
 			<< mark marker 1: the roster
 			>> m
@@ -378,7 +378,7 @@ func TestControls(t *testing.T) {
 			<< filter iq and typ == 1
 			<< say filter "iq and typ == 1": unknown name typ /     iq and typ == 1 /            ^ / hint: did you mean type?
 			>> C-u
-			== nothing armed | print only (empty: all): typ == 1
+			== nothing armed  Enter sends  Esc gives up | print only (empty: all): typ == 1
 			>> Esc
 			>> f "iq" Enter
 			<< filter iq
