@@ -116,8 +116,8 @@
 //	follow   n                  the way of the message that entry n is of: stages, lanes; with draw, text
 //	search   text, at, by, most, seq   places of the list whose entries have the text in them, from place at on (by = -1: backwards), up to most: hits, next (go on there; 0 = that was the end), filter, len
 //	head     at, n, t, to, by, place, zone   where the playhead is, or what a person wrote (place: 12:03:04.5, +90, #120): n, at, t, next (seconds), length
-//	overview version, by, down, from, to, drawn   connections by a column, traffic of a range of seconds, latencies (ns) and findings; same = as with that version; drawn = as the page shows it
-//	density  wide               how much was when: length, width (seconds), cs, sc, warnings, errors, notes; drawn so many pixels wide
+//	overview version, by, down, from, to   connections by a column, traffic of a range of seconds, latencies (ns) and findings; same = as with that version; with draw (pixels), what the page shows
+//	density                     how much was when: length, width (seconds), cs, sc, warnings, errors, notes; with draw (pixels), what the page shows
 //	note     n, text            notes something on an entry, or at the end
 //	keep                        keeps what the ring holds: file
 //	beat                        is answered by beat: somebody is there

@@ -23,6 +23,7 @@ const (
 	maxConns     = 200 // in one answer
 	maxLatencies = 12
 	maxCodes     = 50
+	defaultParts = 200 // of the traffic
 )
 
 type overviewed struct {
@@ -52,8 +53,8 @@ func (p *page) overview(r request) any {
 	var q overviewRequest
 	r.into(&q)
 	out := p.overviewOf(q)
-	if q.Drawn {
-		return out.draw(q.By, q.Down)
+	if q.Draw > 0 {
+		return out.draw(q)
 	}
 	return out
 }
@@ -62,19 +63,23 @@ type overviewRequest struct {
 	Version, By string
 	Down        bool
 	From, To    float64 // seconds
-	Drawn       bool    // for the page
+	Draw        int     // for the page, on so many pixels; 0 = it is not drawn
 }
 
 func (p *page) overviewOf(q overviewRequest) overviewed {
 	st := p.source.Status()
-	out := overviewed{Op: "overview", Version: fmt.Sprintf("%d %d %d %s %t %g %g", st.Len, st.Known, st.Conns, q.By, q.Down, q.From, q.To), Known: st.Known, Total: st.Len, All: st.Conns, Latencies: []latency{}, Codes: []*timeline.FindingSum{}}
+	out := overviewed{Op: "overview", Version: fmt.Sprintf("%d %d %d %s %t %g %g %d", st.Len, st.Known, st.Conns, q.By, q.Down, q.From, q.To, q.Draw), Known: st.Known, Total: st.Len, All: st.Conns, Latencies: []latency{}, Codes: []*timeline.FindingSum{}}
 	src, ok := p.source.(Overviewer)
 	if !ok || out.Version == q.Version {
 		return overviewed{Op: "overview", Version: out.Version, Same: true}
 	}
 	at := func(s float64) time.Duration { return time.Duration(min(max(s, 0), 1e9) * 1e9) }
 	out.Conns, _ = src.Connections(q.By, q.Down, maxConns)
-	out.Traffic = src.Traffic(at(q.From), at(q.To), 200)
+	parts := defaultParts
+	if q.Draw > 0 {
+		parts = q.Draw / columnWide
+	}
+	out.Traffic = src.Traffic(at(q.From), at(q.To), parts)
 	src.Sums(func(s *timeline.Sums, _ int) {
 		for ns, l := range s.Latencies {
 			out.Latencies = append(out.Latencies, latency{NS: ns, Count: l.Count})

@@ -14,30 +14,30 @@ import (
 
 // The overview as the page shows it, drawn by hand: by shape as much as by colour.
 
+const (
+	overviewTall = 96 // pixels of the bars
+	fewSteps     = 12 // of a histogram, which are not made wider
+)
+
 // overviewDrawn is what the page gets of an overview.
 type overviewDrawn struct {
-	Op      string           `json:"op"`
-	Version string           `json:"version"`
-	Same    bool             `json:"same,omitempty"`
-	From    float64          `json:"from"`   // of what the chart of the traffic shows, in seconds,
-	To      float64          `json:"to"`     // until
-	Length  float64          `json:"length"` // of the recording
-	Parts   map[string]group `json:"parts"`  // by the class of their section
-}
-
-// connColumns are the columns of the connections: what they are sorted by, and how
-// they are called.
-var connColumns = [][2]string{
-	{"id", "Connection"}, {"phase", "Phase"}, {"jid", "Address"}, {"tls", "TLS"}, {"mechanism", "Login"}, {"since", "Since"}, {"stanzas", "Stanzas → ←"},
-	{"bytes", "Bytes → ←"}, {"unacked", "Unacked → ←"}, {"rtt", "RTT"}, {"unanswered", "Open iq"}, {"findings", "Findings"},
+	Op      string  `json:"op"`
+	Version string  `json:"version"`
+	Same    bool    `json:"same,omitempty"`
+	From    float64 `json:"from"`   // of what the chart of the traffic shows, in seconds,
+	To      float64 `json:"to"`     // until
+	Length  float64 `json:"length"` // of the recording
+	Chart   group   `json:"chart"`
+	Rest    group   `json:"rest"`
 }
 
 var signs = map[string]string{"error": "✖", "warning": "▲", "note": "ℹ"}
 
-// draw draws an overview, sorted by a column.
-func (o *overviewed) draw(by string, down bool) overviewDrawn {
+// draw draws an overview as it was asked for.
+func (o *overviewed) draw(q overviewRequest) overviewDrawn {
 	t := o.Traffic
-	out := overviewDrawn{Op: o.Op, Version: o.Version, Same: o.Same, From: t.From.Seconds(), To: (t.From + t.Width*time.Duration(len(t.Bins))).Seconds(), Length: t.End.Seconds()}
+	to := t.From + time.Duration(len(t.Bins))*t.Width
+	out := overviewDrawn{Op: o.Op, Version: o.Version, Same: o.Same, From: t.From.Seconds(), To: to.Seconds(), Length: t.End.Seconds()}
 	if o.Same {
 		return out
 	}
@@ -53,23 +53,26 @@ func (o *overviewed) draw(by string, down bool) overviewDrawn {
 	if len(o.Codes) == 0 {
 		found = "No findings"
 	}
-	latencies := group{el("h2", "How long answers took")}
+	c := newChart(q.Draw, overviewTall, t.From, to, t.Bins, t.Width, nil)
+	c.even = true
+	cs, sc := 0, 0
+	for _, b := range t.Bins {
+		cs, sc = cs+int(b.CS), sc+int(b.SC)
+	}
+	says := fmt.Sprintf("%s of the client, %s of the server, %.2f seconds from %.2f s on, up to %s at a time", many(cs, "entry", "entries"), thousands(sc), out.To-out.From, out.From, thousands(int(c.most())))
+	out.Chart = group{el("p.known", known), el("h2", "Traffic: above the line the client's, below it the server's"),
+		el("div.traffic", attrs{"title": "Drag to look closer"}, c.draw(attrs{"role": "img", "aria-label": says}))}
+	latencies, codes := group{}, group{}
 	for _, l := range o.Latencies {
 		latencies = append(latencies, l.draw())
 	}
-	codes := group{el("h2", found)}
 	for _, c := range o.Codes {
 		code, _ := json.Marshal(c.Code)
 		codes = append(codes, el("p", signs[c.Severity]+" "+c.Severity+" ", leads(c.Code, attrs{"data-term": "finding(" + string(code) + ")"}),
 			fmt.Sprintf(" %s × · ", thousands(c.Count)), entryLink(fmt.Sprintf("first #%d", c.First), c.Code+" first", c.First), " · ", entryLink(fmt.Sprintf("last #%d", c.Last), c.Code+" last", c.Last)))
 	}
-	out.Parts = map[string]group{
-		"known":     {el("p", known)},
-		"traffic":   {el("h2", "Traffic: above the line the client's, below it the server's"), trafficChart(t)},
-		"conns":     {el("h2", conns), connTable(o.Conns, by, down)},
-		"latencies": latencies,
-		"codes":     codes,
-	}
+	out.Rest = group{el("section.conns", el("h2", conns), connTable(o.Conns, cmp.Or(q.By, "id"), q.Down)),
+		el("section.latencies", el("h2", "How long answers took"), latencies), el("section.codes", el("h2", found), codes)}
 	return out
 }
 
@@ -86,85 +89,93 @@ func entryLink(text, key string, n int) drawn {
 	return leads(text, attrs{"data-go": strconv.Itoa(n), "data-key": key})
 }
 
-// trafficChart draws two rows of bars.
-func trafficChart(t timeline.Traffic) drawn {
-	most, cs, sc := uint32(1), 0, 0
-	for _, b := range t.Bins {
-		most, cs, sc = max(most, b.CS, b.SC), cs+int(b.CS), sc+int(b.SC)
-	}
-	var up, low strings.Builder
-	high := func(n uint32) float64 { return 48 * float64(n) / float64(most) }
-	for i, b := range t.Bins {
-		if b.CS > 0 {
-			fmt.Fprintf(&up, "M%d %.1fh.8V50h-.8z", i, 50-high(b.CS))
-		}
-		if b.SC > 0 {
-			fmt.Fprintf(&low, "M%d 50h.8v%.1fh-.8z", i, high(b.SC))
-		}
-	}
-	return el("svg", attrs{"viewBox": fmt.Sprintf("0 0 %d 100", max(len(t.Bins), 1)), "preserveAspectRatio": "none", "role": "img",
-		"aria-label": fmt.Sprintf("%s of the client, %s of the server, %.2f seconds from %.2f s on, up to %d at a time", many(cs, "entry", "entries"), thousands(sc), (t.Width * time.Duration(len(t.Bins))).Seconds(), t.From.Seconds(), most)},
-		el("path.cs", attrs{"d": "M0 50" + up.String()}), el("path.sc", attrs{"d": "M0 50" + low.String()}), el("rect.range", attrs{"height": "100", "width": "0"}))
+// headings are the columns of connections: what they are sorted by, and its name.
+var headings = [][][2]string{
+	{{"id", "Connection"}, {"kind", "Kind"}},
+	{{"phase", "Phase"}, {"since", "Since"}},
+	{{"jid", "Address"}, {"mechanism", "Login"}},
+	{{"tls", "TLS"}},
+	{{"stanzas", "Stanzas"}, {"bytes", "Bytes"}},
+	{{"unacked", "Unacked"}},
+	{{"rtt", "RTT"}, {"unanswered", "Unanswered"}},
+	{{"findings", "Findings"}},
 }
 
-// connTable draws the connections.
+// connTable draws connections, and by what they are sorted. The roles are said because
+// a narrow page does not show it as a table.
 func connTable(conns []timeline.Conn, by string, down bool) drawn {
-	head := el("tr")
-	for _, c := range connColumns {
-		sort, sign := "none", ""
-		if c[0] == cmp.Or(by, "id") {
-			sort, sign = "ascending", " ▲"
-			if down {
-				sort, sign = "descending", " ▼"
+	head := el("tr", attrs{"role": "row"})
+	for _, names := range headings {
+		th := group{}
+		sorted := "none"
+		for _, name := range names {
+			text := name[1]
+			if name[0] == by {
+				sorted = "ascending"
+				if down {
+					sorted = "descending"
+				}
+				text += map[bool]string{true: " ▼", false: " ▲"}[down]
 			}
+			th = append(th, el("button.link", attrs{"data-sort": name[0], "data-key": "sort " + name[0]}, text), " ")
 		}
-		head = append(head, el("th", attrs{"aria-sort": sort}, el("button.link", attrs{"data-sort": c[0], "data-key": "sort " + c[0]}, c[1]+sign)))
+		head = append(head, el("th", attrs{"role": "columnheader", "aria-sort": sorted}, th))
 	}
-	table := el("table", el("thead", head))
-	body := el("tbody")
+	rows := group{head}
 	for i := range conns {
-		body = append(body, connRow(&conns[i]))
+		rows = append(rows, connRow(&conns[i]))
 	}
-	return append(table, body)
+	return el("table", attrs{"role": "table"}, rows)
 }
 
 func connRow(c *timeline.Conn) drawn {
 	s := &c.State
-	row := el("tr")
-	if c.Closed {
-		row = el("tr.closed")
-	}
 	id := strconv.Itoa(c.ID)
-	tls := slices.Compact(slices.DeleteFunc([]string{c.TLS[0], c.TLS[1]}, func(s string) bool { return s == "" }))
-	secured := ""
-	if len(tls) > 0 {
-		secured = strings.Join(tls, " / ") + " " + cmp.Or(c.Cipher[0], c.Cipher[1])
+	both := func(a, b any) string {
+		return nobreak(fmt.Sprintf("→ %v", a)) + " " + nobreak(fmt.Sprintf("← %v", b))
 	}
-	managed, rtt, open, found := "", "", "", []string{}
+	tls := slices.Compact(slices.DeleteFunc([]string{c.TLS[0], c.TLS[1]}, func(s string) bool { return s == "" }))
+	unacked, acked, rtt, unanswered, found := "", "", "", "", []string{}
 	if s.SM != "" {
-		managed = fmt.Sprintf("%d %d (h %d %d)", s.Unacked[0], s.Unacked[1], s.Acked[0], s.Acked[1])
+		unacked = both(s.Unacked[0], s.Unacked[1])
+		acked = fmt.Sprintf("h %d, %d", s.Acked[0], s.Acked[1])
 		if s.Resumable {
-			managed += " resumable"
+			acked += ", resumable"
 		}
 	}
 	if c.RTT > 0 {
 		rtt = nobreak(took(float64(c.RTT) / 1e6))
-		if !c.Pinged {
+		if !c.Pinged { // it is an answer's, which takes longer
 			rtt = "~" + rtt
 		}
 	}
 	if n := s.Unanswered[0] + s.Unanswered[1]; n > 0 {
-		open = strconv.Itoa(n)
+		unanswered = fmt.Sprintf("%d unanswered", n)
 	}
 	for i, kind := range []string{"error", "warning", "note"} {
 		if n := c.Findings[2-i]; n > 0 {
-			found = append(found, fmt.Sprintf("%s %d", signs[kind], n))
+			found = append(found, nobreak(fmt.Sprintf("%s %d", signs[kind], n)))
 		}
 	}
-	row = append(row, el("td", leads(id, attrs{"data-term": "conn == " + id, "data-key": "conn " + id}), " "+strings.TrimSpace(c.Kind+" "+c.Transport)))
-	for _, text := range []string{s.Phase, cmp.Or(s.Bound.String(), c.Client), secured, s.Mechanism, fmt.Sprintf("+%.1f\u00a0s", c.Since.Seconds()),
-		fmt.Sprintf("%d %d", c.Stanzas[0], c.Stanzas[1]), size(c.Bytes[0]) + " " + size(c.Bytes[1]), managed, rtt, open, strings.Join(found, " ")} {
-		row = append(row, el("td", attrs{"dir": "auto"}, breakable(text)))
+	row := el("tr", attrs{"role": "row"})
+	if c.Closed {
+		row = el("tr.closed", attrs{"role": "row"})
+	}
+	for i, cell := range [][2]any{
+		{leads(id, attrs{"data-term": "conn == " + id, "data-key": "conn " + id}), strings.TrimSpace(c.Kind + " " + c.Transport)},
+		{s.Phase, fmt.Sprintf("+%.1f s", c.Since.Seconds())},
+		{el("bdi", breakable(cmp.Or(s.Bound.String(), c.Client))), s.Mechanism},
+		{strings.Join(tls, " / "), breakable(cmp.Or(c.Cipher[0], c.Cipher[1]))},
+		{both(c.Stanzas[0], c.Stanzas[1]), both(size(c.Bytes[0]), size(c.Bytes[1]))},
+		{unacked, acked},
+		{rtt, unanswered},
+		{strings.Join(found, " "), nil},
+	} {
+		td := el("td", attrs{"role": "cell", "data-name": headings[i][0][1]}, cell[0])
+		if small := el("small", attrs{"dir": "auto"}, cell[1]); len(small) > 2 {
+			td = append(td, small)
+		}
+		row = append(row, td)
 	}
 	return row
 }
@@ -197,13 +208,14 @@ func (l *latency) draw() drawn {
 	}
 	var bars strings.Builder
 	for i, s := range l.Steps {
-		h := 20 * float64(s.N) / float64(most)
-		fmt.Fprintf(&bars, "M%d %.1fh.8V20h-.8z", i, 20-h)
+		if s.N > 0 {
+			fmt.Fprintf(&bars, "M%d.4 20v-%.1f", i, max(1, 20*float64(s.N)/float64(most)))
+		}
 	}
 	slowest := el("span", " slowest ")
 	for _, s := range l.Slowest {
 		slowest = append(slowest, entryLink(fmt.Sprintf("#%d", s.N), fmt.Sprint("slow ", s.N), s.N), " ")
 	}
-	return el("div.latency", el("bdi", name), el("svg", attrs{"viewBox": fmt.Sprintf("0 0 %d 20", max(len(l.Steps), 1)), "preserveAspectRatio": "none", "role": "img", "aria-label": words},
-		el("path.cs", attrs{"d": "M0 20" + bars.String()})), el("span", words), slowest)
+	return el("div.latency", el("bdi", attrs{"title": l.NS}, name), el("svg.chart", attrs{"viewBox": fmt.Sprintf("0 0 %d 20", max(len(l.Steps), fewSteps)), "preserveAspectRatio": "none", "role": "img", "aria-label": words},
+		el("path.cs", attrs{"d": bars.String(), "stroke-width": .8})), el("span", words), slowest)
 }

@@ -213,16 +213,18 @@ type trackDrawn struct {
 	Op      string   `json:"op"`
 	Length  float64  `json:"length"`
 	Picture drawn    `json:"picture"`
-	Columns []column `json:"columns"`
+	Tips    []string `json:"tips"` // of its columns
 }
 
+const trackTall = 38 // pixels of the bars
+
 func (p *page) density(r request) any {
-	var q struct{ Wide int } // pixels of what is to be drawn; 0 = nothing is
+	var q struct{ Draw int } // on so many pixels; 0 = it is not drawn
 	r.into(&q)
 	d := p.source.Density()
-	if q.Wide > 0 {
-		picture, columns := drawTrack(d, q.Wide)
-		return trackDrawn{"density", d.End.Seconds(), picture, columns}
+	if q.Draw > 0 {
+		c := newChart(q.Draw, trackTall, 0, d.End, d.Bins, d.Width, d.Notes)
+		return trackDrawn{"density", d.End.Seconds(), c.draw(attrs{"aria-hidden": "true"}), c.tips()}
 	}
 	out := density{Op: "density", Length: d.End.Seconds(), Width: d.Width.Seconds(), CS: []uint32{}, SC: []uint32{}, Warnings: [][2]uint32{}, Errors: [][2]uint32{}, Notes: [][2]float64{}}
 	for i, b := range d.Bins {

@@ -113,10 +113,7 @@ address.on("entry", (n) => {
 	if (Number(n) && Number(n) !== details.shown) open(Number(n));
 });
 
-const overview = new Overview($("overview"), {
-	ask,
-	only,
-});
+const overview = new Overview($("overview"), ask, only);
 views.add("overview", "Overview", $("overview"), { show: () => overview.show(), hide: () => overview.hide() });
 live.on("overview", (m) => overview.answer(m));
 live.on("status", () => overview.changed());

@@ -151,7 +151,7 @@ export class Player {
 		this.total = total;
 		if (!this.on) return;
 		if (more && this.playing && this.t >= this.length) this.#edge();
-		else if (other || this.next < 0 && more) this.#seek({ n: this.n });
+		else if (other || this.next < 0 && more && !(this.#waiting && this.#stepped)) this.#seek({ n: this.n }); // a step's answer says it, too
 		clearTimeout(this.#timer);
 		this.#timer = setTimeout(() => this.#density(), Math.max(0, this.#fresh + 1000 - performance.now()));
 	}
@@ -160,7 +160,7 @@ export class Player {
 
 	#density() {
 		this.#fresh = performance.now();
-		if (this.on) this.#do.ask({ op: "density", wide: this.#track.wide });
+		if (this.on) this.#do.ask({ op: "density", draw: this.#track.wide });
 	}
 
 	density(m) {

@@ -1,10 +1,10 @@
 // The track of the player: how much there is at each time of the recording. The
 // server draws it, as wide as the page has room.
 
-import { $, draw, many, within } from "./dom.js";
+import { $, draw, within } from "./dom.js";
 
 export class Track {
-	#box = $("track"); #input = $("scrub"); #stamp; #length = 0; #columns = [];
+	#box = $("track"); #input = $("scrub"); #stamp; #length = 0; #tips = [];
 
 	// seek(t) is told where the person wants to be; stamp(t) puts a time into words;
 	// fresh() asks for the picture.
@@ -18,8 +18,8 @@ export class Track {
 
 	get wide() { return this.#box.clientWidth; }
 
-	show({ picture, columns }) {
-		this.#columns = columns;
+	show({ picture, tips }) {
+		this.#tips = tips;
 		draw($("picture"), [picture]);
 	}
 
@@ -36,10 +36,8 @@ export class Track {
 	#point(e) {
 		const box = this.#box.getBoundingClientRect();
 		const part = within((e.clientX - box.left) / box.width, 0, 1);
-		const c = this.#columns[Math.min(Math.floor(part * this.#columns.length), this.#columns.length - 1)];
-		if (!c) return;
-		const words = [["entry", "entries"], ["error", "errors"], ["warning", "warnings"], ["note", "notes"]].flatMap((w, i) => c[i] ? many(c[i], ...w) : []);
-		const tip = Object.assign($("tip"), { textContent: [this.#stamp(part * this.#length), ...words].join(" · "), hidden: false });
+		const words = this.#tips[Math.min(Math.floor(part * this.#tips.length), this.#tips.length - 1)];
+		const tip = Object.assign($("tip"), { textContent: this.#stamp(part * this.#length) + (words && ` · ${words}`), hidden: !this.#tips.length });
 		const wide = tip.offsetWidth;
 		tip.style.left = `${within(part * box.width - wide / 2, 0, box.width - wide)}px`;
 	}
