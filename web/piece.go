@@ -30,6 +30,7 @@ type piece struct {
 	From   int              `json:"from"`             // tree: the first child of Node that is in it
 	Node   *branch          `json:"node,omitempty"`
 	Error  string           `json:"error,omitempty"`
+	masked bool             // something in the frame is secret and not shown
 }
 
 // piece answers with what is at Off of an entry.
@@ -61,6 +62,7 @@ func (s *Server) pieceOf(e *timeline.Entry, as string, off, node, from int) piec
 	if !s.Secrets {
 		spans = stanza.Secrets(f)
 	}
+	out.masked = len(spans) > 0
 	switch as {
 	case "pretty":
 		var cut int

@@ -60,7 +60,7 @@ func (p *page) sheet(d *details, as string) sheet {
 
 // first draws the beginning of an entry with all that is told of it.
 func (p *page) first(d *details, m meanings) leaf {
-	o := piece{Op: "piece", N: d.Row.N, As: "pretty", Tokens: d.XML}
+	o := piece{Op: "piece", N: d.Row.N, As: "pretty", Tokens: d.XML, masked: d.Masked}
 	for _, t := range d.XML {
 		o.Total += len(t[1])
 	}
@@ -68,14 +68,14 @@ func (p *page) first(d *details, m meanings) leaf {
 		o.Next = o.Total
 		o.Total += d.Cut
 	}
-	return o.leaf(d.Masked, d.pretty(m))
+	return o.leaf(d.pretty(m))
 }
 
 // leaf draws a piece, or the elements inside one of a tree.
 func (p *page) leaf(n int, as string, off, node, from int) leaf {
 	e, err := oneEntry(p.source, n)
 	if err != nil {
-		return (&piece{Op: "piece", N: n, As: as, Error: err.Error()}).leaf(false, nil)
+		return (&piece{Op: "piece", N: n, As: as, Error: err.Error()}).leaf(nil)
 	}
 	if as == "pretty" && off <= 0 {
 		d := p.server.entryOf(p.source, n)
@@ -100,13 +100,13 @@ func (p *page) leaf(n int, as string, off, node, from int) leaf {
 	default:
 		in = group{o.Node.tree(m)}
 	}
-	return o.leaf(!p.server.Secrets && len(stanza.Secrets(e.Frame)) > 0, in)
+	return o.leaf(in)
 }
 
 // leaf draws what is around a piece: what is to be known, and where to turn.
-func (o *piece) leaf(masked bool, in group) leaf {
+func (o *piece) leaf(in group) leaf {
 	out := leaf{Op: o.Op, N: o.N, As: o.As, Off: o.Off, Drawn: group{}}
-	if masked {
+	if o.masked {
 		out.Drawn = append(out.Drawn, el("p.hint", "Secrets are masked here and in copies; --show-secrets shows them."))
 	}
 	if o.Next > 0 || o.Off > 0 {

@@ -13,7 +13,7 @@ export class Details {
 	#past = []; #now = -1; // entries that were shown
 	#way = ways.find((way) => way === localStorage.getItem("tab")) || "pretty";
 	#state = ""; // of what is drawn of the entry
-	#seq = 0; // counts what was asked for instead of what is shown
+	#seq = 0; // counts the pieces that were asked for
 	#off = 0; #offs = []; // where the piece that is shown begins, and where those did from which people came
 	#partner = 0; // the entry that this one belongs to
 	shown = 0;
