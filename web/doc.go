@@ -101,7 +101,7 @@
 // Operations, with what is asked and answered; n is the number of an entry from
 // 1, at its place in the list:
 //
-//	rows     from, count        rows of the list, 500 at most; filter is the list they are of, known as in status
+//	rows     from, count        rows of the list, 500 at most; filter is the list they are of, known as in status; with draw, what the page shows of them
 //	entry    n or at            the details of an entry; with as, what the page shows of it, with the first piece
 //	piece    n, as, off, node   a part of a frame as pretty, raw, hex or tree: tokens, groups or node, next, total (bytes); with draw, what the page shows
 //	copy     n, as              an entry as xml, or as a test in go, python or js: text, said

@@ -22,3 +22,11 @@ var kinds = [timeline.NumClasses]kind{
 	timeline.Transport:  {"transport", "BOSH", "Bodies and requests. " + byClick},
 	timeline.Note:       {"note", "Notes", byClick},
 }
+
+// chips draws a button for each kind, with how many there are of it.
+func chips() (out group) {
+	for _, k := range kinds {
+		out = append(out, el("button."+k[0], attrs{"data-kind": k[0], "title": k[2]}, el("span", k[1]), el("b", "0")))
+	}
+	return out
+}

@@ -271,7 +271,10 @@ func (p *page) answer() {
 
 // rows answers with Count rows from place From of the list on.
 func (p *page) rows(q request) any {
-	var want struct{ From, Count int }
+	var want struct {
+		From, Count int
+		Draw        bool
+	}
 	q.into(&want)
 	from, count := max(want.From, 1), min(want.Count, maxWindow)
 	known := p.source.Status().Known
@@ -282,6 +285,9 @@ func (p *page) rows(q request) any {
 	}
 	if err != nil {
 		out.Error = err.Error()
+	}
+	if want.Draw {
+		return drawRows(out)
 	}
 	return out
 }

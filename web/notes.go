@@ -24,13 +24,18 @@ type hello struct {
 	Files   bool   `json:"files"`   // it can save, open others, and compare
 	Rec     string `json:"rec"`     // the id of what is shown; "" = what the viewer shows first
 	Secrets bool   `json:"secrets"` // they are shown
-	Kinds   []kind `json:"kinds"`   // of entries
 	Live    bool   `json:"live"`    // sessions go on, in which frames can be held and injected
+
+	// What the page shows of the kinds of entries, of the columns of the list, and of
+	// the choice among them.
+	Kinds   group `json:"kinds"`
+	Columns group `json:"columns"`
+	Menu    group `json:"menu"`
 }
 
 func (s *Server) hello(of *shown) hello {
 	first := of.rec == ""
-	return hello{"hello", first && s.Notes != nil, first && s.Keep != nil, s.Files != nil, of.rec, s.Secrets, kinds[:], first && s.Intercept != nil}
+	return hello{"hello", first && s.Notes != nil, first && s.Keep != nil, s.Files != nil, of.rec, s.Secrets, first && s.Intercept != nil, chips(), titles(), columnMenu()}
 }
 
 // noted answers a note.

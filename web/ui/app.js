@@ -36,7 +36,7 @@ const views = new Views($("views"));
 
 const columns = columnView();
 const list = longList($("list"), {
-	ask: (from, count) => ask({ op: "rows", from, count }),
+	ask: (from, count) => ask({ op: "rows", draw: true, from, count }),
 	choose: (at) => {
 		details.look({ at });
 		if (player.on) player.at(at);
@@ -154,6 +154,7 @@ live.on("hello", (m) => {
 		if (wanted === "desk") views.show("desk");
 	}
 	kinds.know(m.kinds);
+	columns.know(m);
 	notes.can(m.notes);
 	files.can(m);
 	$("keep").hidden = !m.keep;

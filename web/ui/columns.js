@@ -1,27 +1,10 @@
-// The columns of the list: what is in them, which there are and how wide. Narrow
+// The columns of the list, which the server draws: which there are and how wide. Narrow
 // screens take some away. What a person chooses is kept in the browser.
 
-import { $, bytes, clock, fill, h, within } from "./dom.js";
+import { $, clock, draw, fill, made, within } from "./dom.js";
 
-// Name, title, width, which go last where there is no room, and the word for it. The
-// summary has what is left.
-const columns = [
-	["n", "No.", 62, 5, "Number"],
-	["time", "Time", 94, 9],
-	["conn", "Conn", 40, 7, "Connection"],
-	["dir", "⇄", 16, 10, "Direction"],
-	["kind", "Kind", 76, 6],
-	["text", "Summary"],
-	["xep", "XEP", 72, 1],
-	["codes", "Findings", 130, 2],
-	["took", "Latency", 66, 4],
-	["size", "Size", 62, 3],
-].map(([id, title, width, keep, words = title]) => ({ id, title, width, keep, words }));
 const gap = 8, sides = 27; // pixels, as in list.css
 const least = 16, most = 400; // pixels of a column
-
-const times = { clock: "Time of day", start: "Since start", before: "Since previous" };
-const hues = { kind: "Kind", conn: "Connection", none: "None" };
 
 // since is a time without a date.
 function since(s) {
@@ -30,20 +13,32 @@ function since(s) {
 }
 
 export function columnView() {
+	const header = $("columns"), menu = $("columnmenu");
 	const kept = { off: {}, widths: {}, time: "clock", hue: "kind", ...JSON.parse(localStorage.getItem("columns")) };
-	let wide = 0;
+	let wide = 0, heads = []; // that of the summary says no width: it has what is left
 
-	const width = (c) => within(kept.widths[c.id] || c.width, least, most);
+	const width = (c) => within(kept.widths[c.className] || c.dataset.width, least, most);
+
+	// know takes what the server drew, once.
+	function know(m) {
+		if (heads.length) return;
+		heads = m.columns.map((c) => made(c));
+		header.prepend(...heads);
+		draw(menu, m.menu);
+		view.columns = heads.map((c) => c.className);
+		fit(wide);
+	}
 
 	// fit takes away what has no room in so many pixels.
 	function fit(pixels) {
 		wide = pixels;
-		const here = columns.filter((c) => c.width && !kept.off[c.id]).sort((a, b) => b.keep - a.keep);
+		if (!heads.length) return;
+		const here = heads.filter((c) => c.dataset.width && !kept.off[c.className]).sort((a, b) => b.dataset.keep - a.dataset.keep);
 		const room = () => here.reduce((left, c) => left - width(c) - gap, wide - sides);
 		while (here.length > 2 && room() < Math.min(260, 50 + 0.3 * wide)) here.pop();
-		columns.forEach((c, i) => { $("columns").children[i].hidden = c.gone = c.width && !here.includes(c); });
-		$("list").style.setProperty("--columns", columns.filter((c) => !c.gone).map((c) => (c.width ? `${width(c)}px` : "minmax(0, 1fr)")).join(" "));
-		$("columns").querySelector(".time").firstChild.data = times[kept.time];
+		for (const c of heads) c.hidden = c.dataset.width && !here.includes(c);
+		$("list").style.setProperty("--columns", heads.filter((c) => !c.hidden).map((c) => (c.dataset.width ? `${width(c)}px` : "minmax(0, 1fr)")).join(" "));
+		heads[1].firstChild.data = menu.querySelector(`[value=${kept.time}]`).parentNode.textContent;
 		view.changed();
 	}
 
@@ -52,75 +47,48 @@ export function columnView() {
 		fit(wide);
 	}
 
-	const widen = (c, to) => keep({ widths: { ...kept.widths, [c.id]: Math.round(to) } });
+	const widen = (id, to) => keep({ widths: { ...kept.widths, [id]: Math.round(to) } });
 
-	// grip changes the width with the pointer, the menu by key. It is on the side of
-	// the summary, which gives way.
-	function grip(c, left) {
-		const el = h(left ? "i.grip.left" : "i.grip", {
-			onpointerdown: (e) => {
-				e.preventDefault();
-				el.setPointerCapture(e.pointerId);
-			},
-			onpointermove: (e) => {
-				const by = e.clientX - el.getBoundingClientRect().x - 4;
-				if (el.hasPointerCapture(e.pointerId)) widen(c, width(c) + (left ? -by : by));
-			},
-		});
-		return el;
-	}
+	// A grip changes the width with the pointer, the menu by key.
+	header.onpointerdown = (e) => {
+		if (!e.target.matches(".grip")) return;
+		e.preventDefault();
+		e.target.setPointerCapture(e.pointerId);
+	};
+	header.onpointermove = ({ target: grip, pointerId, clientX }) => {
+		if (!grip.hasPointerCapture(pointerId)) return;
+		const by = clientX - grip.getBoundingClientRect().x - 4, c = grip.parentNode;
+		widen(c.className, width(c) + (c.matches(".text ~ *") ? -by : by));
+	};
 
-	function menu() {
-		const line = (type, name, text, checked, change) => h("label", null, h("input", { type, name, checked, onchange: (e) => change(e.target.checked) }), text);
-		const group = (title, lines) => h("fieldset", null, h("legend", null, title), ...lines);
-		const choice = (title, key, all) => group(title, Object.entries(all).map(([value, text]) => line("radio", key, text, kept[key] === value, () => keep({ [key]: value }))));
-		$("columnmenu").replaceChildren(
-			group("Columns and their widths", columns.filter((c) => c.width).map((c) => h("div.wide", null,
-				line("checkbox", `col-${c.id}`, c.words, !kept.off[c.id], (on) => keep({ off: { ...kept.off, [c.id]: !on } })),
-				h("input", { type: "range", ariaLabel: `Width of ${c.words}`, min: least, max: 240, step: 2, value: width(c), oninput: (e) => widen(c, e.target.value) })))),
-			choice("Time", "time", times),
-			choice("Colour by", "hue", hues));
-	}
+	menu.onbeforetoggle = () => {
+		for (const el of menu.querySelectorAll("input")) {
+			const { of } = el.dataset;
+			if (el.type === "range") el.value = width(heads.find((c) => c.className === of));
+			else el.checked = of ? !kept.off[of] : kept[el.name] === el.value;
+		}
+	};
+	menu.oninput = ({ target: { type, name, value, checked, dataset: { of } } }) => {
+		if (type === "range") widen(of, value);
+		else keep(of ? { off: { ...kept.off, [of]: !checked } } : { [name]: value });
+	};
 
 	// show puts an entry into the cells of a row.
 	function show(el, row, { start, before }) {
-		const says = row ? {
-			n: row.n,
-			time: kept.time === "clock" ? clock(start + row.t * 1000) : kept.time === "start" ? since(row.t) : before && since(Math.max(0, row.t - before.t)),
-			conn: row.conn && `#${row.conn}`,
-			dir: row.sign,
-			kind: row.kind,
-			xep: row.xeps?.map((x) => x.slice(4)).join(" "),
-			took: row.latency && `${row.latency.toFixed(row.latency < 10 ? 1 : 0)} ms`,
-			size: row.size && bytes(row.size),
-		} : { text: "…" };
-		el.className = "row loading";
-		columns.forEach((c, i) => {
-			el.children[i].hidden = c.gone;
-			fill(el.children[i], says[c.id] || "");
+		el.className = row ? `row ${row.look} ${row[kept.hue] || ""} by-${kept.hue}` : "row loading";
+		heads.forEach((c, i) => {
+			el.children[i].hidden = c.hidden;
+			fill(el.children[i], row?.cells[i] || "");
 		});
-		if (!row) return;
-		const hue = { kind: row.class, conn: row.conn && `hue${(row.conn - 1) % 7}` }[kept.hue] || "";
-		const alike = row.kind === "secure" || row.kind === "note" ? row.kind : "";
-		el.className = `row ${row.dir || "about"} ${row.level || ""} ${alike} ${row.quiet ? "quiet" : ""} ${hue} by-${kept.hue}`;
-		const [, , , dir, , text, , codes] = el.children;
-		dir.title = { CS: "client to server", SC: "server to client" }[row.dir] || row.kind;
-		const words = row.codes?.join(" ");
-		const code = words && h("span.code", { title: words }, `${{ error: "✖", warning: "▲" }[row.level] || "•"} ${words}`);
-		if (code && !codes.hidden) codes.replaceChildren(code);
-		text.replaceChildren(...[
-			view.marked(row.n) && h("span.mark", { title: "marked (m)" }, "★"),
-			row.noted && h("span.noted", { title: "has a note" }, "◆"),
-			row.outcome && h("span.tag", null, row.outcome),
-			codes.hidden && code,
-			row.summary,
-		].filter(Boolean));
+		const [, time, , dir, , text, , codes] = el.children;
+		if (!row) return fill(text, "…");
+		fill(time, kept.time === "clock" ? clock(start + row.t * 1000) : kept.time === "start" ? since(row.t) : before ? since(Math.max(0, row.t - before.t)) : "");
+		dir.title = row.tip;
+		if (!codes.hidden) draw(codes, row.code);
+		draw(text, [...(view.marked(row.n) ? [["span.mark", { title: "marked (m)" }, "★"]] : []), ...row.tags, ...(codes.hidden ? row.code : []), row.summary]);
 	}
 
-	columns.forEach((c, i) => $("columns").append(h(`span.${c.id}`, { role: "columnheader", "aria-colindex": i + 1, ariaLabel: c.words, title: c.words }, c.title, c.width ? grip(c, i > 5) : null)));
-	$("columnmenu").onbeforetoggle = (e) => e.newState === "open" && menu();
-
 	// changed and marked are set by those who draw, and who know of an entry.
-	const view = { columns: columns.map((c) => c.id), changed() {}, marked() {}, fit, fill: show };
+	const view = { columns: [], changed() {}, marked() {}, know, fit, fill: show };
 	return view;
 }

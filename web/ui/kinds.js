@@ -2,42 +2,43 @@
 // the server's, beside the filter, and stands in the address.
 
 import { address } from "./address.js";
-import { $, fill, h } from "./dom.js";
+import { $, draw, fill } from "./dom.js";
 
 // hide is told of the names.
 export function kindBar(hide) {
-	let chips = []; // in the order in which the server counts them
+	const box = $("kinds");
+	const all = () => [...box.children].map((c) => c.dataset.kind); // in the order in which the server counts them
 
 	function set(names) {
 		const before = [...bar.hidden].join();
-		names = chips.map((c) => c.dataset.kind).filter((k) => names.includes(k));
+		names = all().filter((k) => names.includes(k));
 		bar.hidden = new Set(names);
-		for (const c of chips) c.ariaPressed = !names.includes(c.dataset.kind);
+		for (const c of box.children) c.ariaPressed = !names.includes(c.dataset.kind);
 		address.set("hide", names.join());
 		if (names.join() !== before) hide(names);
 	}
 
-	function clicked(kind, only) {
-		const others = chips.map((c) => c.dataset.kind).filter((k) => k !== kind);
-		const hidden = [...bar.hidden];
-		if (only) set(hidden.join() === others.join() ? [] : others);
+	box.onclick = (e) => {
+		const { kind } = e.target.closest("button")?.dataset || {};
+		if (!kind) return;
+		const others = all().filter((k) => k !== kind), hidden = [...bar.hidden];
+		if (e.shiftKey) set(hidden.join() === others.join() ? [] : others);
 		else set(bar.hidden.has(kind) ? hidden.filter((k) => k !== kind) : [...hidden, kind]);
-	}
+	};
 
 	const bar = {
 		hidden: new Set(address.get("hide").split(",").filter(Boolean)),
 
-		// know makes a chip for each kind that the server names.
-		know(kinds) {
-			chips = kinds.map(([kind, text, title]) => h(`button.${kind}`, { "data-kind": kind, title, onclick: (e) => clicked(kind, e.shiftKey) }, h("span", null, text), h("b", null, "0")));
-			$("kinds").replaceChildren(...chips);
+		// know takes the chips that the server drew, one for each kind.
+		know(chips) {
+			draw(box, chips);
 			set([...bar.hidden]);
 			address.on("hide", (names) => set(names.split(",")));
 		},
 
-		count: (counts) => chips.forEach((c, i) => {
-			fill(c.lastChild, counts[i].toLocaleString("en"));
-			c.classList.toggle("none", !counts[i]);
+		count: (counts) => counts.forEach((n, i) => {
+			fill(box.children[i].lastChild, n.toLocaleString("en"));
+			box.children[i].classList.toggle("none", !n);
 		}),
 	};
 	return bar;
