@@ -1,14 +1,14 @@
 package web
 
-// A column of the list. The page takes away those that are kept least where there
+// A listColumn is one of the list. The page takes away those that are kept least where there
 // is no room; the summary has no width, but what is left.
-type column struct {
+type listColumn struct {
 	id, title   string
 	words       string // for the title, where it is short
 	width, keep int    // pixels; what is kept longer has more
 }
 
-var columns = []column{
+var columns = []listColumn{
 	{"n", "No.", "Number", 62, 5},
 	{"time", "Time", "Time", 94, 9},
 	{"conn", "Conn", "Connection", 40, 7},

@@ -76,16 +76,18 @@ export function columnView() {
 	// show puts an entry into the cells of a row.
 	function show(el, row, { start, before }) {
 		el.className = row ? `row ${row.look} ${row[kept.hue] || ""} by-${kept.hue}` : "row loading";
+		const cells = el.children, [, , , dir, , text, , codes] = cells;
+		if (row) row.cells[1] = kept.time === "clock" ? clock(start + row.t * 1000) : kept.time === "start" ? since(row.t) : before ? since(Math.max(0, row.t - before.t)) : "";
 		heads.forEach((c, i) => {
-			el.children[i].hidden = c.hidden;
-			fill(el.children[i], row?.cells[i] || "");
+			cells[i].hidden = c.hidden;
+			if (i !== 5) fill(cells[i], row?.cells[i] || "");
 		});
-		const [, time, , dir, , text, , codes] = el.children;
 		if (!row) return fill(text, "…");
-		fill(time, kept.time === "clock" ? clock(start + row.t * 1000) : kept.time === "start" ? since(row.t) : before ? since(Math.max(0, row.t - before.t)) : "");
 		dir.title = row.tip;
-		if (!codes.hidden) draw(codes, row.code);
-		draw(text, [...(view.marked(row.n) ? [["span.mark", { title: "marked (m)" }, "★"]] : []), ...row.tags, ...(codes.hidden ? row.code : []), row.summary]);
+		if (row.code[0] && !codes.hidden) draw(codes, row.code);
+		const tags = [...(view.marked(row.n) ? [["span.mark", { title: "marked (m)" }, "★"]] : []), ...row.tags, ...(codes.hidden ? row.code : [])];
+		if (tags[0]) draw(text, [...tags, row.summary]);
+		else fill(text, row.summary);
 	}
 
 	// changed and marked are set by those who draw, and who know of an entry.
