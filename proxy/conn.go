@@ -163,7 +163,10 @@ func (c *conn) startServer(ctx context.Context) {
 	c.mu.Unlock()
 	if ready {
 		c.started = true
-		c.wg.Go(func() { c.serverToClient(ctx) })
+		c.wg.Go(func() {
+			defer c.p.crashed()
+			c.serverToClient(ctx)
+		})
 	}
 }
 
@@ -241,6 +244,7 @@ func (c *conn) handle(ctx context.Context, in session.Input) {
 
 // elapsed hands in a time that is over.
 func (c *conn) elapsed(timer int64) {
+	defer c.p.crashed()
 	c.mu.Lock()
 	c.carryOut(context.Background(), c.prepare(c.sess.Handle(session.Input{On: session.Elapsed, Timer: timer}), noLeg))
 }

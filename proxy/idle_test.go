@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if os.Getenv(crashEnv) != "" {
+		crash()
+	}
 	os.Exit(m.Run())
 }
 

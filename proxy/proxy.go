@@ -90,6 +90,9 @@ type Proxy struct {
 	// Grace is how long sessions may end by themselves when Serve is told
 	// to stop, before they are told with a stream close.
 	Grace time.Duration
+	// Crashed, if not nil, is called before the program ends because a goroutine of
+	// a connection panics: what was changed outside of it, a terminal, can be undone.
+	Crashed func()
 
 	last   atomic.Int64 // number of the newest connection
 	own    []net.Addr   // what is listened on; set before the first client is accepted
@@ -248,7 +251,26 @@ func (p *Proxy) begin(c *conn) bool {
 	return true
 }
 
+// crashed tells of a panic, which then goes on. It must be deferred itself.
+func (p *Proxy) crashed() {
+	if v := recover(); v != nil {
+		p.crash(v)
+	}
+}
+
+func (p *Proxy) crash(v any) {
+	if p.Crashed != nil {
+		p.Crashed()
+	}
+	panic(v)
+}
+
+// ended counts a session out. It must be deferred itself: after a panic it tells of
+// that, and waits for nothing, since locks are held.
 func (p *Proxy) ended(c *conn) {
+	if v := recover(); v != nil {
+		p.crash(v)
+	}
 	p.mu.Lock()
 	delete(p.conns, c)
 	p.mu.Unlock()

@@ -117,6 +117,7 @@ func (c *proxyCmd) Run(s *streams) error {
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := interruptible(s)
 	defer stop()
+	p.Crashed = restoreTerminal
 	disarm, hide := func() {}, func() {}
 	return (&lens{
 		storage: c.storage, web: c.webAddress(), display: c.display, proxy: p, streams: s, armed: &c.Armed, tap: c.Tap, ctx: ctx,
