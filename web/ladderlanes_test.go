@@ -278,10 +278,14 @@ func BenchmarkLadder(b *testing.B) {
 			b.Fatal(err)
 		}
 		p := &page{server: &Server{Source: x}, source: x, chosen: newChoice()}
-		for name, draw := range map[string]string{"told": "", "drawn": `,"draw":{"screen":30}`} {
+		for name, draw := range map[string]string{"told": "", "drawn": `,"draw":{"screen":30}`, "filtered": `,"draw":{"screen":30}`} {
+			p.chosen.set(map[string]string{"filtered": "conn == 5"}[name])
+			for p.chosen.look(x, x.Status()).more {
+			}
+			length, _ := p.chosen.extent(x)
 			b.Run(fmt.Sprintf("%d/%s", x.Status().Len, name), func(b *testing.B) {
 				for i := 0; b.Loop(); i++ {
-					q := request{whole: fmt.Appendf(nil, `{"from":%d,"count":100%s}`, 1+i*7919%(2*many-300), draw)}
+					q := request{whole: fmt.Appendf(nil, `{"from":%d,"count":100%s}`, 1+i*7919%max(1, length-300), draw)}
 					bytes, err := json.Marshal(p.ladder(q))
 					if err != nil {
 						b.Fatal(err)
