@@ -106,7 +106,7 @@ func TestOverviewBrush(t *testing.T) {
 		return until(`document.querySelector("#overview .chart").ariaLabel.includes("` + of + `")`)
 	}
 	do(t, ctx, chromedp.Navigate(pages(t, played(t))), until(`document.querySelectorAll(".row:not(.loading)").length > 10`), run(`document.querySelector("#tab-overview").click()`),
-		words("from 0.00 s on"), drag(.5, .1, `window.marked = document.querySelector("#overview .traffic i")?.offsetWidth`), words("from 7.1"), until(`window.marked > 100`), until(`!document.querySelector("#overview .traffic i")`))
+		words("from 0.00 s on"), drag(.5, .1, `window.marked = document.querySelector("#overview .traffic i")?.offsetWidth`), words("from 7.1"), until(`window.marked > 100`), until(`!document.querySelector("#overview .traffic i").offsetWidth`))
 	from, to := bounds()
 	if from < 7 || from > 7.3 || to < 35 || to > 36.5 {
 		t.Errorf("a range from %g to %g", from, to)

@@ -61,7 +61,7 @@ func (o *overviewed) draw(q overviewRequest) overviewDrawn {
 	}
 	says := fmt.Sprintf("%s of the client, %s of the server, %.2f seconds from %.2f s on, up to %s at a time", many(cs, "entry", "entries"), thousands(sc), out.To-out.From, out.From, thousands(int(c.most())))
 	out.Chart = group{el("p.known", known), el("h2", "Traffic: above the line the client's, below it the server's"),
-		el("div.traffic", attrs{"title": "Drag to look closer"}, c.draw(attrs{"role": "img", "aria-label": says}))}
+		el("div.traffic", attrs{"title": "Drag to look closer"}, c.draw(attrs{"role": "img", "aria-label": says}), el("i"))} // the i is what is dragged over
 	latencies, codes := group{}, group{}
 	for _, l := range o.Latencies {
 		latencies = append(latencies, l.draw())

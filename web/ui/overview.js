@@ -5,28 +5,32 @@
 import { draw, h, within } from "./dom.js";
 
 const pace = 400; // milliseconds between two looks
-const shortest = 4; // pixels of a range
+const narrow = 0.005; // of the chart: less is no range
 const fine = 1000; // steps of the sliders
 
 export class Overview {
 	#ask; #chart = h("div"); #rest = h("div"); #ends; #show; #all;
 	#shown = false; #dirty = false; #waiting = 0; #by = "id"; #down = false;
-	#is = { version: "", length: 0 }; // what is drawn
-	#range = null; // in seconds
-	#drag = null; // where a range begins, in pixels
+	#is = {}; // what is drawn
+	#range = null; // that was chosen, in seconds
+	#drag = null; // where one begins
 
 	// ask(request) sends; only(term) shows the entries that match.
 	constructor(box, ask, only) {
 		this.#ask = ask;
-		this.#ends = ["From", "To"].map((text, i) => h("input", { type: "range", max: fine, value: i * fine, ariaLabel: text,
-			oninput: () => this.#choose(...this.#ends.map((e) => (e.value * this.#is.length) / fine).sort((a, b) => a - b)),
+		this.#ends = ["From", "To"].map((ariaLabel, i) => h("input", { type: "range", max: fine, value: i * fine, ariaLabel,
+			oninput: () => {
+				const [a, b] = this.#ends.map((e) => (e.value * this.#is.length) / fine).sort((a, b) => a - b);
+				this.#range = b > a && (a > 0 || b < this.#is.length) ? [a, b] : null;
+				this.#words();
+			},
 			onchange: () => this.#look() }));
 		this.#show = h("button", { onclick: () => {
 			const [a, b] = this.#at;
 			only(`t >= ${a.toFixed(3)}s and t <= ${(b + 0.001).toFixed(3)}s`);
-		} }, "Show these entries");
+		} }, "Show");
 		this.#all = h("button", { disabled: true, onclick: () => {
-			this.#choose(0, 0);
+			this.#range = null;
 			this.#look();
 		} }, "All the time");
 		box.append(this.#chart, h("div.brush", {}, ...this.#ends.map((e) => h("label", {}, e.ariaLabel, e)), this.#show, this.#all), this.#rest);
@@ -39,45 +43,33 @@ export class Overview {
 		};
 		this.#chart.onpointerdown = (e) => {
 			if (e.button || !e.target.closest(".traffic")) return;
-			this.#drag = this.#x(e);
 			this.#chart.setPointerCapture(e.pointerId);
+			this.#drag = this.#time(e);
 		};
-		this.#chart.onpointermove = (e) => this.#drag !== null && this.#mark(this.#x(e));
-		this.#chart.onpointerup = this.#chart.onpointercancel = (e) => {
-			const from = this.#drag, to = this.#x(e);
+		this.#chart.onpointermove = this.#chart.onpointerup = this.#chart.onpointercancel = (e) => {
+			if (this.#drag === null) return;
+			const { from, to } = this.#is, [a, b] = [this.#drag, this.#time(e)].sort((a, b) => a - b), part = (t) => t / (to - from);
+			Object.assign(this.#chart.querySelector("i").style, { left: `${100 * part(a - from)}%`, width: `${100 * part(b - a)}%` });
+			if (e.type === "pointermove") return;
 			this.#drag = null;
-			if (from === null) return;
-			const time = (x) => this.#is.from + ((this.#is.to - this.#is.from) * x) / this.#wide;
-			if (e.type === "pointerup" && Math.abs(to - from) >= shortest) this.#choose(time(Math.min(from, to)), time(Math.max(from, to)));
+			if (e.type === "pointerup" && part(b - a) > narrow) this.#range = [a, b];
 			this.#look(true);
 		};
 		new ResizeObserver(() => this.changed()).observe(box);
 	}
 
-	get #wide() { return this.#chart.clientWidth; }
 	get #at() { return this.#range || [0, this.#is.length]; }
 
-	#x(e) { return within(e.clientX - this.#chart.getBoundingClientRect().left, 0, this.#wide); }
-
-	// mark shows the range up to x.
-	#mark(x) {
-		let mark = this.#chart.querySelector("i");
-		if (!mark) this.#chart.querySelector(".traffic").append(mark = h("i"));
-		Object.assign(mark.style, { left: `${Math.min(x, this.#drag)}px`, width: `${Math.abs(x - this.#drag)}px` });
-	}
-
-	// choose makes the range; what is not one is all.
-	#choose(a, b) {
-		this.#range = b > a && (a > 0 || b < this.#is.length) ? [a, b] : null;
-		this.#words();
+	// time is where the pointer is.
+	#time(e) {
+		const { left, width } = this.#chart.getBoundingClientRect(), { from, to } = this.#is;
+		return from + (to - from) * within((e.clientX - left) / width, 0, 1);
 	}
 
 	#words() {
-		this.#at.forEach((t, i) => {
-			this.#ends[i].value = (fine * t) / this.#is.length;
-			this.#ends[i].ariaValueText = `${t.toFixed(2)} s`;
-		});
-		this.#show.textContent = `Show ${this.#at.map((t) => `${t.toFixed(2)} s`).join(" to ")}`;
+		const texts = this.#at.map((t) => `${t.toFixed(2)} s`);
+		this.#ends.forEach((e, i) => Object.assign(e, { value: (fine * this.#at[i]) / this.#is.length, ariaValueText: texts[i] }));
+		this.#show.textContent = `Show ${texts.join(" to ")}`;
 		this.#all.disabled = !this.#range;
 	}
 
@@ -94,9 +86,8 @@ export class Overview {
 
 	#look(anew) {
 		this.#dirty = false;
-		if (anew) this.#is.version = "";
 		const [from, to] = this.#range || [0, 0];
-		this.#ask({ op: "overview", version: this.#is.version, by: this.#by, down: this.#down, from, to, draw: this.#wide });
+		this.#ask({ op: "overview", version: anew ? "" : this.#is.version, by: this.#by, down: this.#down, from, to, draw: this.#chart.clientWidth });
 	}
 
 	answer(m) {

@@ -2,8 +2,7 @@
 // is the last at a time and when the next one is; the page asks again when the
 // clock has come there, so that a million entries play as ten do.
 
-import { $, clock, fill, two, within } from "./dom.js";
-import { Track } from "./track.js";
+import { $, clock, draw, fill, within } from "./dom.js";
 
 const longGap = 5; // seconds
 const lead = 0.5; // seconds of the viewer's time in front of what comes behind a gap
@@ -13,17 +12,17 @@ const mostSteps = 20; // of keys that wait for their answer
 const calmBeat = 0.25; // seconds between two pictures for those who asked for less motion
 
 export class Player {
-	#do; #since = 0; #track; #input = $("jump");
-	#last = 0; // when the picture before was, in milliseconds
-	#beat = 0;
-	#seq = 0; // of the last seek
+	#do; #input = $("jump"); #track = $("track"); #scrub = $("scrub");
+	#last = 0; // when the frame before was, in milliseconds,
+	#beat = 0; // and the picture
+	#seq = 0; // of the last seek,
+	#asked = {}; // what it was
 	#waiting = false; // for its answer
+	#since = 0; // when that came
 	#steps = []; // keys that were pressed meanwhile
-	#stepped = false; // it was a step or a jump,
-	#jumping = false; // a jump
-	#keepTime = false; // the playhead is where it is, only the entry is asked for
-	#fresh = 0; // when the density was asked for
+	#fresh = 0; // when the track was asked for
 	#timer = 0;
+	#tips = []; // what its columns stand for
 	#calm = matchMedia("(prefers-reduced-motion: reduce)");
 	on = false;
 	playing = false;
@@ -40,10 +39,13 @@ export class Player {
 	// move are on the screen.
 	constructor(handlers) {
 		this.#do = handlers;
-		this.#track = new Track((t) => {
+		this.#scrub.oninput = () => {
 			this.#settle();
-			this.#to(t);
-		}, (t) => this.#clock(t), () => this.#density());
+			this.#to(Number(this.#scrub.value));
+		};
+		this.#track.onpointermove = (e) => this.#tip(e);
+		this.#track.onpointerleave = () => { $("tip").hidden = true; };
+		new ResizeObserver(() => this.#density()).observe(this.#track);
 		$("play").onclick = () => this.toggle();
 		for (const el of document.querySelectorAll("[data-by]")) el.onclick = (e) => this.step(Number(el.dataset.by), "stanzas" in el.dataset || e.shiftKey);
 		$("leave").onclick = () => this.close();
@@ -100,14 +102,14 @@ export class Player {
 	#run() {
 		this.playing = true;
 		this.#last = 0;
-		this.#label();
+		$("play").ariaLabel = "Pause";
 		requestAnimationFrame((now) => this.#tick(now));
 	}
 
 	#settle() {
 		if (!this.playing) return;
 		this.playing = false;
-		this.#label();
+		$("play").ariaLabel = "Play";
 		this.#draw(true);
 	}
 
@@ -120,7 +122,7 @@ export class Player {
 	// step goes to the next entry (1), or the one before (-1), or to a stanza.
 	step(by, stanzas) {
 		this.#settle();
-		if (this.#waiting && this.#stepped) { // one after another
+		if (this.#waiting && this.#asked.stepped) { // one after another
 			if (this.#steps.length < mostSteps) this.#steps.push([by, stanzas]);
 			return;
 		}
@@ -151,7 +153,7 @@ export class Player {
 		this.total = total;
 		if (!this.on) return;
 		if (more && this.playing && this.t >= this.length) this.#edge();
-		else if (other || this.next < 0 && more && !(this.#waiting && this.#stepped)) this.#seek({ n: this.n }); // a step's answer says it, too
+		else if (other || this.next < 0 && more && !(this.#waiting && this.#asked.stepped)) this.#seek({ n: this.n }); // a step's answer says it, too
 		clearTimeout(this.#timer);
 		this.#timer = setTimeout(() => this.#density(), Math.max(0, this.#fresh + 1000 - performance.now()));
 	}
@@ -160,12 +162,13 @@ export class Player {
 
 	#density() {
 		this.#fresh = performance.now();
-		if (this.on) this.#do.ask({ op: "density", draw: this.#track.wide });
+		if (this.on) this.#do.ask({ op: "density", draw: this.#track.clientWidth });
 	}
 
 	density(m) {
 		this.length = Math.max(this.length, m.length);
-		this.#track.show(m);
+		this.#tips = m.tips;
+		draw($("picture"), [m.picture]);
 		this.#draw(true);
 	}
 
@@ -175,25 +178,23 @@ export class Player {
 	}
 
 	#seek(request, stepped = false) {
-		this.#stepped = stepped;
-		this.#jumping = "place" in request;
+		this.#asked = { ...request, stepped };
 		this.#waiting = this.#do.ask({ op: "head", seq: ++this.#seq, ...request });
-		this.#keepTime = request.to === "time" || !stepped && !request.at && request.n === this.n;
 	}
 
 	head(m) {
 		if (m.seq !== this.#seq) return;
 		this.#waiting = false;
-		if (this.#jumping) {
+		const { stepped, place, to, at, n } = this.#asked;
+		if (place) {
 			this.#complain(m.error || "");
 			if (m.error) return;
 			this.#input.blur();
 		}
 		this.#since = performance.now();
-		const stepped = this.#stepped;
 		const moved = m.n !== this.n || stepped;
+		if (to !== "time" && (stepped || at || n !== this.n)) this.t = m.t; // else only the entry was asked for
 		Object.assign(this, { n: m.n, next: m.next, length: m.length });
-		if (!this.#keepTime) this.t = m.t;
 		this.#do.moved(m, stepped);
 		if (stepped) this.#say(m.none ? "there is no other" : m.n ? `entry ${m.n}` : "in front of the first entry");
 		this.#draw(moved);
@@ -232,14 +233,20 @@ export class Player {
 		if (!changed && this.#calm.matches && performance.now() - this.#beat < calmBeat * 1000) return;
 		this.#beat = performance.now();
 		const stamp = this.#clock(this.t);
-		this.#track.move(this.t, this.length, `${stamp}, entry ${this.n} of ${this.total}`);
+		if (this.#scrub.max !== String(this.length)) this.#scrub.max = this.length;
+		Object.assign(this.#scrub, { value: this.t, ariaValueText: `${stamp}, entry ${this.n} of ${this.total}` });
+		$("rest").style.left = `${this.length ? Math.min(100, (100 * this.t) / this.length) : 0}%`;
 		if (document.activeElement !== this.#input && this.#input.value !== stamp) this.#input.value = stamp;
 		fill($("where"), `${span(this.t)} of ${span(this.length)} · ${this.n.toLocaleString("en")} of ${this.total.toLocaleString("en")}`);
 	}
 
-	#label() {
-		$("play").ariaLabel = this.playing ? "Pause" : "Play";
-		$("play").classList.toggle("on", this.playing);
+	// tip tells what is under the pointer.
+	#tip(e) {
+		const { left, width } = this.#track.getBoundingClientRect(), part = within((e.clientX - left) / width, 0, 1), tip = $("tip");
+		const words = this.#tips[Math.min(Math.floor(part * this.#tips.length), this.#tips.length - 1)];
+		fill(tip, this.#clock(part * this.length) + (words ? ` · ${words}` : ""));
+		tip.hidden = false;
+		tip.style.left = `${within(part * width - tip.offsetWidth / 2, 0, width - tip.offsetWidth)}px`;
 	}
 
 	#say(text) { $("said").textContent = text; }
@@ -258,6 +265,6 @@ export class Player {
 // span puts a duration into words.
 function span(s) {
 	if (s < 60) return `${s.toFixed(s < 10 ? 2 : 1)} s`;
-	const h = Math.floor(s / 3600), m = Math.floor(s / 60) % 60, rest = two(Math.floor(s % 60));
-	return h ? `${h}:${two(m)}:${rest} h` : `${m}:${rest} min`;
+	const rest = new Date(s * 1000).toISOString(); // of a day
+	return s < 3600 ? `${Number(rest.slice(14, 16))}${rest.slice(16, 19)} min` : `${Math.floor(s / 3600)}${rest.slice(13, 19)} h`;
 }
