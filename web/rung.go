@@ -216,6 +216,8 @@ func rungOf(e, before *timeline.Entry, s step, ends lane) rung {
 // took is how long an answer took, of milliseconds.
 func took(ms float64) string {
 	switch {
+	case ms < 1:
+		return fmt.Sprintf("%.2f ms", ms)
 	case ms < 10:
 		return fmt.Sprintf("%.1f ms", ms)
 	case ms < 10_000:

@@ -69,7 +69,7 @@ func TestRung(t *testing.T) {
 			t.Errorf("%v s are %s", s, got)
 		}
 	}
-	for ms, want := range map[float64]string{0.04: "0.0 ms", 9.94: "9.9 ms", 10: "10 ms", 9999: "9999 ms", 12345: "12.3 s"} {
+	for ms, want := range map[float64]string{0.04: "0.04 ms", 9.94: "9.9 ms", 10: "10 ms", 9999: "9999 ms", 12345: "12.3 s"} {
 		if got := took(ms); got != want {
 			t.Errorf("%v ms are %s", ms, got)
 		}

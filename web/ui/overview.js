@@ -68,7 +68,7 @@ export class Overview {
 
 	#words() {
 		const texts = this.#at.map((t) => `${t.toFixed(2)} s`);
-		this.#ends.forEach((e, i) => Object.assign(e, { value: (fine * this.#at[i]) / this.#is.length, ariaValueText: texts[i] }));
+		this.#ends.forEach((e, i) => Object.assign(e, { value: (fine * this.#at[i]) / (this.#is.length || 1), ariaValueText: texts[i] }));
 		this.#show.textContent = `Show ${texts.join(" to ")}`;
 		this.#all.disabled = !this.#range;
 	}

@@ -63,8 +63,6 @@ export class Player {
 		$("speed").onchange = () => localStorage.setItem("speed", $("speed").value);
 	}
 
-	get speed() { return Number($("speed").value) || 1; }
-
 	// faster takes the next speed (1), or the one before (-1).
 	faster(by) {
 		const el = $("speed");
@@ -207,7 +205,7 @@ export class Player {
 		requestAnimationFrame((now) => this.#tick(now));
 		const dt = this.#last ? Math.min((now - this.#last) / 1000, longFrame) : 0;
 		this.#last = now;
-		const pace = this.speed;
+		const pace = Number($("speed").value) || 1;
 		this.t = Math.min(this.t + dt * pace, Math.max(this.length, this.t));
 		const gap = this.next - this.t;
 		if (gap > Math.max(longGap, lead * pace) && !this.#waiting && $("gaps").checked) {
@@ -235,15 +233,15 @@ export class Player {
 		const stamp = this.#clock(this.t);
 		if (this.#scrub.max !== String(this.length)) this.#scrub.max = this.length;
 		Object.assign(this.#scrub, { value: this.t, ariaValueText: `${stamp}, entry ${this.n} of ${this.total}` });
-		$("rest").style.left = `${this.length ? Math.min(100, (100 * this.t) / this.length) : 0}%`;
+		$("rest").style.left = `${100 * within(this.t / this.length || 0, 0, 1)}%`;
 		if (document.activeElement !== this.#input && this.#input.value !== stamp) this.#input.value = stamp;
 		fill($("where"), `${span(this.t)} of ${span(this.length)} · ${this.n.toLocaleString("en")} of ${this.total.toLocaleString("en")}`);
 	}
 
 	// tip tells what is under the pointer.
 	#tip(e) {
-		const { left, width } = this.#track.getBoundingClientRect(), part = within((e.clientX - left) / width, 0, 1), tip = $("tip");
-		const words = this.#tips[Math.min(Math.floor(part * this.#tips.length), this.#tips.length - 1)];
+		const { left, width } = this.#track.getBoundingClientRect(), part = within((e.clientX - left) / width, 0, 0.9999), tip = $("tip");
+		const words = this.#tips[Math.floor(part * this.#tips.length)];
 		fill(tip, this.#clock(part * this.length) + (words ? ` · ${words}` : ""));
 		tip.hidden = false;
 		tip.style.left = `${within(part * width - tip.offsetWidth / 2, 0, width - tip.offsetWidth)}px`;
