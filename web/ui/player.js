@@ -9,7 +9,8 @@ const lead = 0.5; // seconds of the viewer's time in front of what comes behind 
 const longFrame = 0.25; // seconds: more than that between two frames was no playing
 const patience = 200; // milliseconds for rows to come before the list goes on
 const mostSteps = 20; // of keys that wait for their answer
-const calmBeat = 0.25; // seconds between two pictures for those who asked for less motion
+const calmBeat = 250; // milliseconds between two pictures for those who asked for less motion
+const trackPace = 1000; // milliseconds until the track is drawn anew
 
 export class Player {
 	#do; #input = $("jump"); #track = $("track"); #scrub = $("scrub");
@@ -20,8 +21,7 @@ export class Player {
 	#waiting = false; // for its answer
 	#since = 0; // when that came
 	#steps = []; // keys that were pressed meanwhile
-	#fresh = 0; // when the track was asked for
-	#timer = 0;
+	#timer = 0; // of the next track
 	#tips = []; // what its columns stand for
 	#calm = matchMedia("(prefers-reduced-motion: reduce)");
 	on = false;
@@ -43,14 +43,23 @@ export class Player {
 			this.#settle();
 			this.#to(Number(this.#scrub.value));
 		};
-		this.#track.onpointermove = (e) => this.#tip(e);
+		this.#track.onpointermove = (e) => { // what is under it
+			const { left, width } = this.#track.getBoundingClientRect(), part = within((e.clientX - left) / width, 0, 0.9999), tip = $("tip");
+			const words = this.#tips[Math.floor(part * this.#tips.length)];
+			fill(tip, this.#clock(part * this.length) + (words ? ` · ${words}` : ""));
+			tip.hidden = false;
+			tip.style.left = `${within(part * width - tip.offsetWidth / 2, 0, width - tip.offsetWidth)}px`;
+		};
 		this.#track.onpointerleave = () => { $("tip").hidden = true; };
 		new ResizeObserver(() => this.#density()).observe(this.#track);
 		$("play").onclick = () => this.toggle();
 		for (const el of document.querySelectorAll("[data-by]")) el.onclick = (e) => this.step(Number(el.dataset.by), "stanzas" in el.dataset || e.shiftKey);
 		$("leave").onclick = () => this.close();
 		this.#input.onkeydown = (e) => {
-			if (e.key === "Enter") this.#jump();
+			if (e.key === "Enter") {
+				this.#settle();
+				this.#seek({ place: this.#input.value.trim() || "?", zone: new Date(this.start).getTimezoneOffset() }, true);
+			}
 			if (e.key === "Escape") this.#input.blur();
 			e.stopPropagation();
 		};
@@ -101,7 +110,7 @@ export class Player {
 		this.playing = true;
 		this.#last = 0;
 		$("play").ariaLabel = "Pause";
-		requestAnimationFrame((now) => this.#tick(now));
+		requestAnimationFrame(this.#tick);
 	}
 
 	#settle() {
@@ -152,14 +161,14 @@ export class Player {
 		if (!this.on) return;
 		if (more && this.playing && this.t >= this.length) this.#edge();
 		else if (other || this.next < 0 && more && !(this.#waiting && this.#asked.stepped)) this.#seek({ n: this.n }); // a step's answer says it, too
-		clearTimeout(this.#timer);
-		this.#timer = setTimeout(() => this.#density(), Math.max(0, this.#fresh + 1000 - performance.now()));
+		this.#timer ||= setTimeout(() => this.#density(), trackPace);
 	}
 
 	#edge() { this.#seek({ n: 2 ** 31 - 1 }); }
 
 	#density() {
-		this.#fresh = performance.now();
+		clearTimeout(this.#timer);
+		this.#timer = 0;
 		if (this.on) this.#do.ask({ op: "density", draw: this.#track.clientWidth });
 	}
 
@@ -200,9 +209,9 @@ export class Player {
 		if (step) this.step(...step);
 	}
 
-	#tick(now) {
+	#tick = (now) => {
 		if (!this.playing || !this.on) return;
-		requestAnimationFrame((now) => this.#tick(now));
+		requestAnimationFrame(this.#tick);
 		const dt = this.#last ? Math.min((now - this.#last) / 1000, longFrame) : 0;
 		this.#last = now;
 		const pace = Number($("speed").value) || 1;
@@ -221,14 +230,14 @@ export class Player {
 			this.#say("the end");
 		}
 		this.#draw(false);
-	}
+	};
 
 	#clock(t) { return clock(this.start + t * 1000); }
 
 	// draw shows where the playhead is: on each frame, or, for those who want
 	// less motion, on a slow beat and when something changes.
 	#draw(changed) {
-		if (!changed && this.#calm.matches && performance.now() - this.#beat < calmBeat * 1000) return;
+		if (!changed && this.#calm.matches && performance.now() - this.#beat < calmBeat) return;
 		this.#beat = performance.now();
 		const stamp = this.#clock(this.t);
 		if (this.#scrub.max !== String(this.length)) this.#scrub.max = this.length;
@@ -238,21 +247,7 @@ export class Player {
 		fill($("where"), `${span(this.t)} of ${span(this.length)} · ${this.n.toLocaleString("en")} of ${this.total.toLocaleString("en")}`);
 	}
 
-	// tip tells what is under the pointer.
-	#tip(e) {
-		const { left, width } = this.#track.getBoundingClientRect(), part = within((e.clientX - left) / width, 0, 0.9999), tip = $("tip");
-		const words = this.#tips[Math.floor(part * this.#tips.length)];
-		fill(tip, this.#clock(part * this.length) + (words ? ` · ${words}` : ""));
-		tip.hidden = false;
-		tip.style.left = `${within(part * width - tip.offsetWidth / 2, 0, width - tip.offsetWidth)}px`;
-	}
-
 	#say(text) { $("said").textContent = text; }
-
-	#jump() {
-		this.#settle();
-		this.#seek({ place: this.#input.value.trim() || "?", zone: new Date(this.start).getTimezoneOffset() }, true);
-	}
 
 	#complain(text) {
 		this.#input.ariaInvalid = !!text;
