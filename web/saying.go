@@ -24,6 +24,9 @@ func inWords(st timeline.Status, list found, armed string, held int) saying {
 	if held > 0 {
 		out.Armed = fmt.Sprintf("%s held · %s", thousands(held), armed)
 	}
+	if out.Armed != "" {
+		out.Armed = "◉ " + out.Armed
+	}
 	switch {
 	case list.length > 0:
 	case list.hides && list.counts != timeline.Counts{}:

@@ -25,7 +25,7 @@ func TestSay(t *testing.T) {
 			t.Errorf("%+v, want %+v", got, c.want)
 		}
 	}
-	if got := inWords(timeline.Status{}, found{}, "breakpoint iq", 2).Armed; got != "2 held · breakpoint iq" {
+	if got := inWords(timeline.Status{}, found{}, "breakpoint iq", 2).Armed; got != "◉ 2 held · breakpoint iq" {
 		t.Error(got)
 	}
 }

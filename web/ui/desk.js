@@ -2,7 +2,7 @@
 // and write stanzas to be put into a session. The server draws what there is; what
 // its buttons do stands in their attributes.
 
-import { $, draw, h } from "./dom.js";
+import { $, draw, h, why } from "./dom.js";
 
 const slow = 120; // milliseconds without a key, until what is written is checked
 const before = 300; // letters in front of the caret, to complete them
@@ -146,9 +146,9 @@ export class Desk {
 		this.#from = this.#caret - m.part;
 		draw($("colours"), m.drawn);
 		this.#put("words", m.words);
-		const wrong = this.#xml.value.trim() ? m.error : "";
+		const wrong = this.#xml.value.trim() ? why(m) : "";
 		this.#xml.ariaInvalid = !!wrong;
-		$("checked").textContent = wrong ? `${wrong}. ${m.hint || ""}` : "";
+		$("checked").textContent = wrong;
 	}
 
 	#send() {
@@ -158,28 +158,27 @@ export class Desk {
 	}
 
 	_decide(m) {
-		if (m.error) return this.#to.say(`${m.error}. ${m.hint || ""}`);
+		if (m.error) return this.#to.say(why(m));
 		if (this.#doing) this.#write(null, "");
 		this.#look();
 	}
 
 	_inject(m) {
-		if (m.error) return void ($("checked").textContent = `${m.error}. ${m.hint || ""}`);
+		if (m.error) return void ($("checked").textContent = why(m));
 		sessionStorage.setItem("sent", JSON.stringify([this.#sent, ...this.#history().filter((x) => x !== this.#sent)].slice(0, remembered)));
 		$("checked").textContent = `Sent ${new Date().toLocaleTimeString("en-GB")}.`;
 		this.#aimed(); // with other ids
 	}
 
 	_arm(m) {
-		const wrong = m.error ? `${m.error}. ${m.hint || ""}` : "";
-		if (wrong && !this.on) this.#to.say(wrong);
-		$("armsaid").textContent = wrong;
+		if (m.error && !this.on) this.#to.say(why(m));
+		$("armsaid").textContent = why(m);
 		if (!m.error) $("point").value = "";
 		this.#look();
 	}
 
 	_rules(m) {
-		if (m.error) this.#to.say(`${m.error}. ${m.hint || ""}`);
+		if (m.error) this.#to.say(why(m));
 		this.#look();
 	}
 }

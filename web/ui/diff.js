@@ -1,6 +1,6 @@
 // Two recordings side by side. The server draws what is not a row.
 
-import { $, draw } from "./dom.js";
+import { $, draw, put } from "./dom.js";
 import "./explain.js";
 import { longList } from "./list.js";
 import "./theme.js";
@@ -16,14 +16,11 @@ const which = new URLSearchParams(location.search).get("cmp");
 async function ask(path) {
 	const r = await fetch(which ? `${path}${path.includes("?") ? "&" : "?"}cmp=${which}` : path);
 	if (!r.ok) throw new Error(await r.text());
-	$("trouble").hidden = true;
+	put("trouble", "");
 	return r.json();
 }
 
-function trouble(e) {
-	$("trouble").hidden = false;
-	$("trouble").textContent = e.message;
-}
+const trouble = (e) => put("trouble", e.message);
 
 const pairs = {
 	columns: ["n", "dir", "text", "sign", "n", "dir", "text"],

@@ -44,6 +44,12 @@ export function draw(el, trees) {
 	if (key) el.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
 }
 
+// why says what went wrong, and what to do about it.
+export const why = ({ error, hint, message }) => `${error || message || ""}${hint ? ` (${hint})` : ""}`;
+
+// put shows a text, or nothing where there is none.
+export const put = (id, text) => Object.assign($(id), { textContent: text, hidden: !text });
+
 export const within = (n, least, most) => Math.max(least, Math.min(n, most));
 
 // svg makes an element of a picture.

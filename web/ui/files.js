@@ -2,7 +2,7 @@
 // anywhere on the page; it is sent to the viewer, which keeps it while a page
 // shows it.
 
-import { $, bytes, h } from "./dom.js";
+import { $, bytes, h, why } from "./dom.js";
 import { notice } from "./notice.js";
 
 export class Files {
@@ -74,7 +74,7 @@ export class Files {
 			const r = await this.#post("api/compare", { a: this.#rec, b: opened.rec });
 			location.assign((await r.json()).url);
 		} catch (e) {
-			if (e.name !== "AbortError") notice(said(e), { bad: true });
+			if (e.name !== "AbortError") notice(why(e), { bad: true });
 		} finally {
 			$("sending").hidden = true;
 			this.#request = null;
@@ -122,12 +122,10 @@ export class Files {
 				}
 			}
 		} catch (e) {
-			if (e.name !== "AbortError") $("saved").textContent = said(e);
+			if (e.name !== "AbortError") $("saved").textContent = why(e);
 		} finally {
 			$("savego").disabled = false;
 			this.#request = null;
 		}
 	}
 }
-
-const said = ({ error, hint, message }) => `${error || message}${hint ? ` (${hint})` : ""}`;

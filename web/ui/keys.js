@@ -36,7 +36,7 @@ export class Keys {
 		const groups = new Map();
 		for (const k of this.#all.toReversed().filter((k) => k.group)) groups.set(k.group, [...(groups.get(k.group) || []), k]);
 		this.#dialog.querySelector("#keylist").replaceChildren(...[...groups].map(([group, keys]) => h("section", {}, h("h3", {}, group), h("dl", {}, ...keys.flatMap((k) => [
-			h("dt", {}, ...k.keys.map((key) => h("kbd", {}, key.split("+").map((part) => names[part] || part || "+").join(" ")))),
+			h("dt", {}, ...k.keys.map((key) => h("kbd", {}, (key === "+" ? [key] : key.split("+")).map((part) => names[part] || part).join(" ")))),
 			h("dd", {}, k.help),
 		])))));
 		this.#from = document.activeElement;

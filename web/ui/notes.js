@@ -1,7 +1,7 @@
 // Notes: what a person says about the chosen entry, or at the end of the recording
 // when none is chosen. A note is an entry; it comes into the list as others do.
 
-import { $ } from "./dom.js";
+import { $, why } from "./dom.js";
 
 const lookFor = 3000; // milliseconds in which the details are asked for again
 
@@ -42,8 +42,8 @@ export class Notes {
 		$("notetext").focus();
 	}
 
-	done({ error, hint }) {
-		if (error) return $("notewrong").textContent = hint ? `${error}: ${hint}` : error;
+	done(m) {
+		if (m.error) return $("notewrong").textContent = why(m);
 		this.#until = performance.now() + lookFor;
 		$("noting").close();
 	}

@@ -1,7 +1,7 @@
 // A line at the top of the page that says what happened, with something to do
 // about it; it goes by itself unless it matters.
 
-import { $, h, many } from "./dom.js";
+import { $, h, many, why } from "./dom.js";
 
 const stays = 10000; // milliseconds
 
@@ -38,6 +38,6 @@ export function comebacks(live) {
 	live.refusals.push((status, { error, hint }) => {
 		if (/40[13]/.test(status)) notice("The viewer was started again and has another token: open the URL that xmpplens printed. What is shown here is what was there before.", { bad: true });
 		else if (status === 404) notice(`${error} ${hint[0].toUpperCase()}${hint.slice(1)}.`, { bad: true, actions: [["The first recording", () => location.assign("/")]] });
-		else notice(`${error} ${hint || ""}`, { bad: true });
+		else notice(why({ error, hint }), { bad: true });
 	});
 }
