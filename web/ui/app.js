@@ -63,7 +63,7 @@ const kinds = kindBar((classes) => ask({ op: "hide", classes }));
 const moving = moves(list, {
 	ask,
 	keys,
-	here: () => views.name === "list" || views.name === "ladder",
+	when: () => views.name === "list" || views.name === "ladder",
 	details: () => (details.shown ? $("body").focus() : list.select(list.chosen || list.upper)),
 });
 columns.marked = moving.marked;

@@ -55,7 +55,7 @@ const list = longList($("list"), {
 list.follow = false;
 
 const narrow = matchMedia("(max-width: 700px)");
-const fit = () => list.setTall(narrow.matches ? 44 : 24);
+const fit = () => list.setView(pairs, narrow.matches ? 44 : 24);
 narrow.onchange = fit;
 
 function rows(differing) {

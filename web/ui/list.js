@@ -18,12 +18,12 @@ const pageOf = (n) => Math.floor((n - 1) / page);
 // ask(from, count) requests rows; choose(n) is told of a selection, follows(bool)
 // when following goes on or off. A view says which columns a row has, and fills them.
 export function longList(box, { view, ask, choose, follows }) {
-	const spacer = box.querySelector("#spacer"), layer = box.querySelector("#rows"), header = box.querySelector("#columns");
+	const [spacer, layer, header] = ["#spacer", "#rows", "#columns"].map((id) => box.querySelector(id));
 	const headers = header ? 1 : 0;
 	const rows = new Map(); // by place in the list, from 1
 	const asked = new Set(); // pages on their way
 	const drawn = []; // elements, reused; in their order
-	let tall = 24; // pixels of a row
+	let tall = 24, deep = 0; // pixels of a row, and of all that are on the screen
 	let passed = 0; // rows in front of them
 	let top = 0; // rows above the screen, with a fraction
 	let set = -1; // scrollTop as it was last
@@ -36,6 +36,7 @@ export function longList(box, { view, ask, choose, follows }) {
 	const visible = () => pixels() / tall;
 	const last = () => Math.max(0, list.total - visible());
 	const height = () => Math.min(list.total * tall, tallest);
+	const inside = (n, pixels) => n > top && n < top + pixels / tall + 0.1;
 	const scaled = () => list.total * tall > tallest;
 	const fit = () => { spacer.style.height = `${height() + bar()}px`; };
 
@@ -60,12 +61,19 @@ export function longList(box, { view, ask, choose, follows }) {
 		move(!follow ? top : head === null ? last() : Math.max(head - 0.75 * visible(), Math.min(top, head - 1 - 0.1 * visible())));
 	}
 
+	// What was chosen and on the screen is still there when that is less.
 	function resized() {
+		const { chosen } = list, seen = inside(chosen, deep);
+		deep = pixels();
 		view.fit?.(box.clientWidth);
 		fit();
 		stay();
+		if (seen && !list.follow) move(near(chosen));
 		draw();
 	}
+
+	// near is what has to be above the screen for a place to be on it.
+	const near = (n) => within(top, n - visible(), n - 1);
 
 	// Where the bar stands for more rows than it has pixels, a wheel or a finger still
 	// moves by rows; the bar is put right when that is over.
@@ -186,6 +194,7 @@ export function longList(box, { view, ask, choose, follows }) {
 
 		// setTotal: rows that were shown without their facts are asked for again.
 		setTotal(n, known = 0) {
+			if (deep === pixels()) scrolled(); // a person was first, though the browser has not told yet
 			list.total = n;
 			list.known = known;
 			box.setAttribute("aria-rowcount", n + headers);
@@ -229,8 +238,7 @@ export function longList(box, { view, ask, choose, follows }) {
 			if (!list.total) return;
 			list.chosen = n = within(n, 1, list.total);
 			if (n < list.total && list.head === null) setFollow(false);
-			const near = within(top, n - visible(), n - 1);
-			if (near !== top) move(middle ? n - list.screen / 2 : near);
+			if (near(n) !== top) move(middle ? n - list.screen / 2 : near(n));
 			draw();
 		},
 
@@ -254,12 +262,10 @@ export function longList(box, { view, ask, choose, follows }) {
 			draw();
 		},
 
-		setTall: (to) => list.setView(view, to),
-
 		// setView draws the rows another way. The chosen one, where it is on the screen,
 		// stays where it is there, or else the first.
 		setView(other, to) {
-			const at = list.chosen > top && list.chosen <= top + list.screen ? list.chosen : list.upper;
+			const at = inside(list.chosen, deep) ? list.chosen : list.upper;
 			const above = (at - 1 - top) * tall;
 			for (const el of drawn.splice(0)) el.remove();
 			view = other;

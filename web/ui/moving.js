@@ -6,15 +6,16 @@ import { $, many } from "./dom.js";
 const calm = 10_000; // milliseconds between two announcements
 
 // ask sends; details() opens or enters those of the chosen entry.
-export function moves(list, { ask, keys, here, details }) {
+export function moves(list, { ask, keys, when, details }) {
 	const then = new Map();
-	let seq = 0;
+	let seq = 0, timer = 0, start = "";
 	let paused = 0, length = 0, base = 0; // of the list when it stopped following, and of the recording when it was another
-	let spoken = 0, told = 0, timer = 0; // when something was announced, how many entries there were
-	let marks = new Set(), start = "";
+	let spoken = 0, told = 0; // when something was announced, how many entries there were
+	let marks = new Set();
 
+	const here = () => list.chosen || list.upper;
 	// number is that of the chosen entry, or of the first on the screen.
-	const number = () => list.row(list.chosen || list.upper)?.n;
+	const number = () => list.row(here())?.n;
 
 	// say tells something that goes away again.
 	function say(text) {
@@ -38,9 +39,9 @@ export function moves(list, { ask, keys, here, details }) {
 	const along = (by) => number() && find({ n: number(), by }, ({ n, at }) => (n ? list.select(at) : say("No other entry of this connection.")));
 	const step = (by) => list.select(list.chosen ? list.chosen + by : list.upper);
 
-	function last() {
-		list.select(list.total);
-		list.setFollow(true);
+	function end(by) {
+		list.select(by > 0 ? 1 : list.total);
+		if (by < 0) list.setFollow(true);
 	}
 
 	function open(text) {
@@ -59,8 +60,7 @@ export function moves(list, { ask, keys, here, details }) {
 	}
 
 	function toMark() {
-		const sorted = [...marks].sort((a, b) => a - b);
-		const to = sorted.find((m) => m > number()) || sorted[0];
+		const sorted = [...marks].sort((a, b) => a - b), to = sorted.find((m) => m > number()) || sorted[0];
 		if (to) go(to);
 		else say("Nothing is marked yet: m marks an entry.");
 	}
@@ -103,25 +103,25 @@ export function moves(list, { ask, keys, here, details }) {
 
 	// run is told 1 for the first of two keys, or else -1. In the list: not where the
 	// key has a use of its own.
-	const add = (names, help, run, inList) => keys.add({ keys: names, group: "List", help, when: here, run: (e) =>
-		(!inList || e.target === document.body || e.target.closest("#list") ? run(e.key === names[0] ? 1 : -1) : false) });
-	add(["j", "k"], "Next entry, and the one before", step);
-	add(["ArrowDown", "ArrowUp"], "The same", step, true);
-	add(["PageDown", "PageUp"], "A page down and up", (by) => list.select((list.chosen || list.upper) + by * (list.screen - 1)), true);
-	add(["Home", "End"], "First and last", (by) => (by > 0 ? list.select(1) : last()), true);
-	add(["g"], "g g first; g and a number: that entry", () => addEventListener("keydown", (e) => { // the next key belongs to it
-		if (e.key === "g") list.select(1);
-		else if (/^\d$/.test(e.key)) open(e.key);
-		else return;
-		e.preventDefault();
-		e.stopPropagation();
-	}, { capture: true, once: true }));
-	add(["G"], "Last", last);
-	add([":"], "Go to an entry", () => open(""));
-	add(["f"], "Follow what comes, or stay", () => list.setFollow(!list.follow));
-	add(["]", "["], "Next entry of the same connection, and the one before", along);
-	add(["m", "M"], "Mark an entry; go to the next mark", (by) => (by > 0 ? mark() : toMark()));
-	add(["Enter"], "Open the details, and go into them", details, true);
+	for (const [names, help, run, inList] of [
+		[["j", "k"], "Next entry, and the one before", step],
+		[["ArrowDown", "ArrowUp"], "The same", step, true],
+		[["PageDown", "PageUp"], "A page down and up", (by) => list.select(here() + by * (list.screen - 1)), true],
+		[["Home", "End"], "First and last", end, true],
+		[["g"], "g g first; g and a number: that entry", () => addEventListener("keydown", (e) => { // the next key belongs to it
+			if (e.key === "g") list.select(1);
+			else if (/^\d$/.test(e.key)) open(e.key);
+			else return;
+			e.preventDefault();
+			e.stopPropagation();
+		}, { capture: true, once: true })],
+		[["G"], "Last", () => end(-1)],
+		[[":"], "Go to an entry", () => open("")],
+		[["f"], "Follow what comes, or stay", () => list.setFollow(!list.follow)],
+		[["]", "["], "Next entry of the same connection, and the one before", along],
+		[["m", "M"], "Mark an entry; go to the next mark", (by) => (by > 0 ? mark() : toMark())],
+		[["Enter"], "Open the details, and go into them", details, true],
+	]) keys.add({ keys: names, group: "List", help, when, run: (e) => (!inList || e.target === document.body || e.target.closest("#list") ? run(e.key === names[0] ? 1 : -1) : false) });
 
 	function placed(m) {
 		then.get(m.seq)?.(m);
