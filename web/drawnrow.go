@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/xmpplens/xmpplens/record/timeline"
 )
@@ -14,6 +15,8 @@ import (
 type drawnRow struct {
 	N       int      `json:"n"`
 	T       float64  `json:"t"`            // seconds since the start: the page knows what the time is there
+	Start   string   `json:"start"`        // since the start, as it is read,
+	Before  string   `json:"before"`       // and since the row before
 	On      int      `json:"on,omitempty"` // a note: the entry that it is on
 	Look    string   `json:"look"`         // classes of the row,
 	Kind    string   `json:"kind"`         // where its hue is that of its kind,
@@ -31,12 +34,38 @@ type drawnRows struct {
 	Rows []drawnRow `json:"rows"`
 }
 
-func drawRows(r rows) drawnRows {
-	out := drawnRows{r, []drawnRow{}}
-	for _, row := range r.Rows {
-		out.Rows = append(out.Rows, rowOf(row))
+func (p *page) drawRows(from, count int) drawnRows {
+	more := min(from-1, 1) // the row before
+	known := p.source.Status().Known
+	entries, generation, err := p.chosen.entries(p.source, from-more, count+more)
+	out := drawnRows{rows{Op: "rows", Filter: generation, Known: known, From: from}, []drawnRow{}}
+	if err != nil {
+		out.Error = err.Error()
+	}
+	for i, e := range entries {
+		if i < more {
+			continue
+		}
+		row := rowOf(e.Row())
+		row.Start = since(e.T)
+		if i > 0 {
+			row.Before = since(e.T - entries[i-1].T)
+		}
+		out.Rows = append(out.Rows, row)
 	}
 	return out
+}
+
+// since is a time without a date; what runs backwards is none.
+func since(t time.Duration) string {
+	t = max(t, 0)
+	text, days := "+", t/(24*time.Hour)
+	if days > 0 {
+		text += fmt.Sprintf("%d d ", days)
+	}
+	clock := time.Time{}.Add(t).Format("15:04:05.000")
+	left := strings.TrimLeft(clock[:7], "0:")
+	return text + left + clock[7:]
 }
 
 // hues is how many there are for connections, see list.css.

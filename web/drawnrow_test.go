@@ -2,9 +2,12 @@ package web
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/xmpplens/xmpplens/record"
 	"github.com/xmpplens/xmpplens/record/timeline"
 )
 
@@ -47,5 +50,51 @@ func TestColumnsDrawn(t *testing.T) {
 	}
 	if n := strings.Count(string(b), `"type":"checkbox"`); n != len(columns)-1 || strings.Count(string(b), `"type":"range"`) != n || strings.Count(string(b), `"type":"radio"`) != 6 {
 		t.Errorf("%s", b)
+	}
+}
+
+func TestSince(t *testing.T) {
+	for _, c := range []struct {
+		t    time.Duration
+		want string
+	}{
+		{0, "+0.000"}, {-time.Second, "+0.000"}, {500 * time.Millisecond, "+0.500"}, {1234999 * time.Microsecond, "+1.234"}, {62 * time.Second, "+1:02.000"},
+		{10 * time.Minute, "+10:00.000"}, {26*time.Hour + 3*time.Second, "+1 d 2:00:03.000"}, {24 * time.Hour, "+1 d 0.000"},
+	} {
+		if got := since(c.t); got != c.want {
+			t.Errorf("%v: %s, want %s", c.t, got, c.want)
+		}
+	}
+}
+
+// A row knows how long after the one before it is, wherever a request begins.
+func TestDrawnRowsFollow(t *testing.T) {
+	r, err := record.Open(demo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := timeline.NewIndex(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	if err := x.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{Source: x}
+	p := &page{server: s, source: x, chosen: s.choice()}
+	p.chosen.set("message")
+	for f := p.chosen.look(x, x.Status()); f.more; f = p.chosen.look(x, x.Status()) {
+	}
+	all := p.rows(asked(t, map[string]any{"draw": true, "from": 1, "count": 20})).(drawnRows)
+	plain := p.rows(asked(t, map[string]any{"from": 1, "count": 20})).(rows)
+	if len(all.Rows) != 20 || len(plain.Rows) != 20 || all.Rows[0].Before != "" || all.Filter != plain.Filter || all.Known != plain.Known {
+		t.Fatalf("%+v", all)
+	}
+	for i := range all.Rows {
+		one := p.rows(asked(t, map[string]any{"draw": true, "from": i + 1, "count": 1})).(drawnRows)
+		if !reflect.DeepEqual(one.Rows, all.Rows[i:i+1]) || one.From != i+1 || one.Rows[0].N != plain.Rows[i].N || i > 0 && one.Rows[0].Before == "" {
+			t.Errorf("%+v, want %+v", one.Rows, all.Rows[i])
+		}
 	}
 }

@@ -278,6 +278,9 @@ func (p *page) rows(q request) any {
 	q.into(&want)
 	from, count := max(want.From, 1), min(want.Count, maxWindow)
 	known := p.source.Status().Known
+	if want.Draw {
+		return p.drawRows(from, count)
+	}
 	entries, generation, err := p.chosen.entries(p.source, from, count)
 	out := rows{Op: "rows", Filter: generation, Known: known, From: from, Rows: []timeline.Row{}}
 	for _, e := range entries {
@@ -285,9 +288,6 @@ func (p *page) rows(q request) any {
 	}
 	if err != nil {
 		out.Error = err.Error()
-	}
-	if want.Draw {
-		return drawRows(out)
 	}
 	return out
 }

@@ -1,6 +1,10 @@
 package web
 
-import "github.com/xmpplens/xmpplens/record/timeline"
+import (
+	"fmt"
+
+	"github.com/xmpplens/xmpplens/record/timeline"
+)
 
 // This file answers what the list asks beside its rows: where an entry is in it,
 // and which one follows on the same connection; and it hides classes of entries.
@@ -20,10 +24,11 @@ const maxAlong = 5000
 // placed answers where an entry is.
 type placed struct {
 	Op    string `json:"op"`
-	Seq   int    `json:"seq"`   // of the request
-	N     int    `json:"n"`     // the entry, 0 = there is none
-	At    int    `json:"at"`    // its place, or of one that is not in the list the place of the next, or the last
-	Exact bool   `json:"exact"` // it is in the list
+	Seq   int    `json:"seq"`            // of the request
+	N     int    `json:"n"`              // the entry, 0 = there is none
+	At    int    `json:"at"`             // its place, or of one that is not in the list the place of the next, or the last
+	Exact bool   `json:"exact"`          // it is in the list
+	Says  string `json:"says,omitempty"` // what there is to say when it is not, or there is none
 }
 
 // hide leaves classes of entries out of the list, beside what the filter does.
@@ -53,9 +58,17 @@ func (p *page) place(q request) any {
 			if !out.Exact && p.chosen.number(at+1) == next {
 				out.At++
 			}
-			return out
+			break
 		}
+		out.N = 0
 	}
-	out.N = 0
+	switch {
+	case want.By != 0 && out.N == 0:
+		out.At, out.Says = 0, "No other entry of this connection."
+	case out.At == 0:
+		out.Says = "The list is empty."
+	case !out.Exact:
+		out.Says = fmt.Sprintf("Entry %s is not in the list; this is the nearest.", thousands(n))
+	}
 	return out
 }

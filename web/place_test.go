@@ -72,12 +72,12 @@ func TestPlace(t *testing.T) {
 		for k := 1; k <= n; k++ {
 			at, in := slices.BinarySearch(want, k)
 			out := p.place(request{N: k}).(placed)
-			if out.N != k || out.Exact != in || out.At != min(at+1, len(want)) {
+			if out.N != k || out.Exact != in || out.At != min(at+1, len(want)) || (out.Says == "") != in {
 				t.Errorf("%+v: entry %d is at %+v of %v", c, k, out, want)
 			}
 			to := slices.IndexFunc(want, func(m int) bool { return m > k && all[m-1].Conn == all[k-1].Conn })
 			out = p.place(request{N: k, whole: []byte(`{"by":1}`)}).(placed)
-			if to < 0 && out.N != 0 || to >= 0 && (out.At != to+1 || !out.Exact) {
+			if to < 0 && (out.N != 0 || out.At != 0 || out.Says != "No other entry of this connection.") || to >= 0 && (out.At != to+1 || !out.Exact) {
 				t.Errorf("%+v: behind %d there is %+v, want place %d of %v", c, k, out, to+1, want)
 			}
 		}

@@ -6,12 +6,6 @@ import { $, clock, draw, fill, made, within } from "./dom.js";
 const gap = 8, sides = 27; // pixels, as in list.css
 const least = 16, most = 400; // pixels of a column
 
-// since is a time without a date.
-function since(s) {
-	const days = Math.floor(s / 86400);
-	return `+${days ? `${days} d ` : ""}${new Date(s * 1000).toISOString().slice(11, 23).replace(/^[0:]{1,7}/, "")}`;
-}
-
 export function columnView() {
 	const header = $("columns"), menu = $("columnmenu");
 	const kept = { off: {}, widths: {}, time: "clock", hue: "kind", ...JSON.parse(localStorage.getItem("columns")) };
@@ -74,10 +68,10 @@ export function columnView() {
 	};
 
 	// show puts an entry into the cells of a row.
-	function show(el, row, { start, before }) {
+	function show(el, row, { start }) {
 		el.className = row ? `row ${row.look} ${row[kept.hue] || ""} by-${kept.hue}` : "row loading";
 		const cells = el.children, [, , , dir, , text, , codes] = cells;
-		if (row) row.cells[1] = kept.time === "clock" ? clock(start + row.t * 1000) : kept.time === "start" ? since(row.t) : before ? since(Math.max(0, row.t - before.t)) : "";
+		if (row) row.cells[1] = row[kept.time] ?? clock(start + row.t * 1000);
 		heads.forEach((c, i) => {
 			cells[i].hidden = c.hidden;
 			if (i !== 5) fill(cells[i], row?.cells[i] || "");

@@ -29,7 +29,7 @@ export function longList(box, { view, ask, choose, follows }) {
 	let set = -1; // scrollTop as it was last
 	let byRows = false; // a wheel or a finger scrolls, and not to a place
 	let held = false; // by a finger
-	let timer = 0, queued = false;
+	let timer = 0, queued = 0;
 
 	const bar = () => header?.offsetHeight || 0;
 	const pixels = () => Math.max(0, box.clientHeight - bar());
@@ -94,15 +94,11 @@ export function longList(box, { view, ask, choose, follows }) {
 	}
 
 	function draw() {
-		if (queued) return;
-		queued = true;
-		requestAnimationFrame(() => {
-			queued = false;
-			paint();
-		});
+		queued ||= requestAnimationFrame(paint);
 	}
 
 	function paint() {
+		queued = 0;
 		const first = Math.floor(top);
 		const count = within(Math.ceil(visible()) + 1, 0, list.total - first);
 		reuse(first, count);
@@ -146,14 +142,13 @@ export function longList(box, { view, ask, choose, follows }) {
 	}
 
 	function fill(el, n, row) {
-		const before = rows.get(n - 1);
-		if (el.shown === row && el.n === n && el.before === before) return;
+		if (el.shown === row && el.n === n) return;
 		// While it is played, a row stays until the next one is there: nothing flickers.
 		if (!row && el.shown && list.head !== null && list.follow) return;
-		Object.assign(el, { shown: row, n, before, id: `at-${n}` });
+		Object.assign(el, { shown: row, n, id: `at-${n}` });
 		el.dataset.at = n;
 		el.setAttribute("aria-rowindex", n + headers);
-		view.fill(el, row, { start: list.start, before });
+		view.fill(el, row, list);
 	}
 
 	function setFollow(on) {
@@ -188,7 +183,7 @@ export function longList(box, { view, ask, choose, follows }) {
 		},
 
 		changed() {
-			for (const el of drawn) el.before = null; // is filled again
+			for (const el of drawn) el.n = 0; // is filled again
 			draw();
 		},
 

@@ -29,14 +29,10 @@ export function moves(list, { ask, keys, when, details }) {
 		if (ask({ op: "place", seq: ++seq, ...what })) then.set(seq, run);
 	}
 
-	function go(n) {
-		find({ n }, ({ at, exact }) => {
-			if (!exact) say(at ? `Entry ${n.toLocaleString("en")} is not in the list; this is the nearest.` : "The list is empty.");
-			list.select(at, true);
-		});
-	}
-
-	const along = (by) => number() && find({ n: number(), by }, ({ n, at }) => (n ? list.select(at) : say("No other entry of this connection.")));
+	const go = (n, by = 0) => find({ n, by }, ({ at, says }) => {
+		if (says) say(says);
+		if (at) list.select(at, !by);
+	});
 	const step = (by) => list.select(list.chosen ? list.chosen + by : list.upper);
 
 	function end(by) {
@@ -118,7 +114,7 @@ export function moves(list, { ask, keys, when, details }) {
 		[["G"], "Last", () => end(-1)],
 		[[":"], "Go to an entry", () => open("")],
 		[["f"], "Follow what comes, or stay", () => list.setFollow(!list.follow)],
-		[["]", "["], "Next entry of the same connection, and the one before", along],
+		[["]", "["], "Next entry of the same connection, and the one before", (by) => number() && go(number(), by)],
 		[["m", "M"], "Mark an entry; go to the next mark", (by) => (by > 0 ? mark() : toMark())],
 		[["Enter"], "Open the details, and go into them", details, true],
 	]) keys.add({ keys: names, group: "List", help, when, run: (e) => (!inList || e.target === document.body || e.target.closest("#list") ? run(e.key === names[0] ? 1 : -1) : false) });
