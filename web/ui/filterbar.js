@@ -3,6 +3,7 @@
 
 import { address } from "./address.js";
 import { $, draw } from "./dom.js";
+import { named } from "./keys.js";
 import { valueMenu } from "./values.js";
 
 const remembered = 30; // filters
@@ -122,9 +123,8 @@ export class FilterBar {
 	}
 
 	#shown(active = null) {
-		const none = !this.#list.firstChild;
-		this.#list.hidden = none;
-		this.#input.ariaExpanded = !none;
+		this.#list.hidden = !this.#list.firstChild;
+		this.#input.ariaExpanded = !this.#list.hidden;
 		this.#move(active);
 	}
 
@@ -154,15 +154,12 @@ export class FilterBar {
 	#key(e) {
 		if (e.isComposing) return;
 		const { firstElementChild: first, lastElementChild: last } = this.#list, option = this.#active;
-		const key = e.ctrlKey || e.metaKey || e.altKey ? `Ctrl+${e.key}` : e.shiftKey ? `Shift+${e.key}` : e.key;
+		const key = named(e);
 		if (this.#waits && !this.#late && /^(Arrow(Down|Up)|Tab)$/.test(key)) this.#late = e; // what is there is of another text
-		else if (key === "ArrowDown" && first) this.#move(option?.nextElementSibling || first);
-		else if (key === "ArrowDown") this.#complete();
-		else if (key === "ArrowUp" && first) this.#move(option?.previousElementSibling || last);
-		else if (key === "ArrowUp") this.#complete("", "");
+		else if (key === "ArrowDown") first ? this.#move(option?.nextElementSibling || first) : this.#complete();
+		else if (key === "ArrowUp") first ? this.#move(option?.previousElementSibling || last) : this.#complete("", "");
 		else if (key === "Shift+Delete" && option?.matches("[data-past]")) this.#forget(option);
-		else if (key === "Tab" && first) this.#take(option || first);
-		else if (key === "Enter" && option) this.#take(option);
+		else if (key === "Tab" ? first : key === "Enter" && option) this.#take(option || first);
 		else if (e.key === "Enter") { // with Ctrl the text is taken as it is, and stays under the caret
 			this.#close();
 			this.set(this.#input.value.trim());

@@ -4,6 +4,8 @@ import { h } from "./dom.js";
 
 const names = { ArrowUp: "↑", ArrowDown: "↓", ArrowLeft: "←", ArrowRight: "→", " ": "Space", Escape: "Esc", PageUp: "Page ↑", PageDown: "Page ↓" };
 
+export const named = (e) => `${e.ctrlKey || e.metaKey ? "Ctrl+" : ""}${e.altKey ? "Alt+" : ""}${e.shiftKey && e.key.length > 1 ? "Shift+" : ""}${e.key}`;
+
 export class Keys {
 	#all = []; #dialog; #from = null;
 
@@ -24,7 +26,7 @@ export class Keys {
 		if (e.isComposing || e.defaultPrevented || e.target.closest("dialog, [popover]:popover-open")) return;
 		if (e.target.closest("input:not([type=range], [type=checkbox]), textarea, select, [contenteditable]") && !/^(Escape|F3)$/.test(e.key) && !(e.ctrlKey || e.metaKey)) return;
 		if (e.target.closest("button, a, summary, [type=checkbox], [role=option]") && (e.key === " " || e.key === "Enter")) return;
-		const key = `${e.ctrlKey || e.metaKey ? "Ctrl+" : ""}${e.altKey ? "Alt+" : ""}${e.shiftKey && e.key.length > 1 ? "Shift+" : ""}${e.key}`;
+		const key = named(e);
 		for (const k of this.#all) {
 			if (!k.run || !k.keys.includes(key) || !k.when() || k.run(e) === false) continue;
 			e.preventDefault();

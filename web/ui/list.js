@@ -3,7 +3,7 @@
 // scroller, whose height stands for all of them: browsers end near 17 million
 // pixels, so a long list has less than a row's height for each, but at its ends.
 
-import { h, within } from "./dom.js";
+import { $, h, within } from "./dom.js";
 
 const page = 100; // rows in a request
 const kept = 4000; // rows to remember
@@ -18,7 +18,7 @@ const pageOf = (n) => Math.floor((n - 1) / page);
 // ask(from, count) requests rows; choose(n) is told of a selection, follows(bool)
 // when following goes on or off. A view says which columns a row has, and fills them.
 export function longList(box, { view, ask, choose, follows }) {
-	const [spacer, layer, header] = ["#spacer", "#rows", "#columns"].map((id) => box.querySelector(id));
+	const [spacer, layer, header] = ["spacer", "rows", "columns"].map($);
 	const headers = header ? 1 : 0;
 	const rows = new Map(); // by place in the list, from 1
 	const asked = new Set(); // pages on their way
@@ -114,7 +114,7 @@ export function longList(box, { view, ask, choose, follows }) {
 		list.settled = true;
 		drawn.forEach((el, i) => {
 			const n = first + i + 1, row = want(n);
-			if (!row) list.settled = false;
+			list.settled &&= !!row;
 			fill(el, n, row);
 			if (n === chosen) active = el.id;
 			el.ariaSelected = n === chosen;
@@ -271,7 +271,6 @@ export function longList(box, { view, ask, choose, follows }) {
 	};
 
 	const hear = (name, run) => box.addEventListener(name, run, { passive: true });
-	hear("scroll", scrolled);
 	hear("wheel", (e) => {
 		byRows = true;
 		// Before the list moves, so that what comes meanwhile does not move it back.
@@ -281,11 +280,12 @@ export function longList(box, { view, ask, choose, follows }) {
 		byRows = true;
 		held = e.touches.length > 0;
 	});
-	hear("pointerdown", (e) => {
+	box.onscroll = scrolled;
+	box.onpointerdown = (e) => {
 		if (e.pointerType !== "mouse" || e.target !== box) return; // on the bar
 		byRows = false;
 		setFollow(false);
-	});
+	};
 	layer.onclick = (e) => {
 		const row = e.target.closest(".row");
 		if (row) list.select(Number(row.dataset.at));

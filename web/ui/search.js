@@ -1,5 +1,6 @@
-// Text search in the entries of the list, from the chosen one on and around to it. The
-// server looks at some of them for each request and says where to go on.
+// Text search in the entries of the list. The server looks at some of them for each
+// request and says where to go on: to the next hit from the chosen entry, and from
+// the first entry on to count them all.
 
 import { address } from "./address.js";
 import { $ } from "./dom.js";
@@ -8,60 +9,60 @@ const most = 10000; // hits that are counted
 
 export function search(ask, list, keys) {
 	const box = $("find"), input = $("findtext"), said = box.querySelector("output");
-	let text = "", seq = 0, fresh = false, busy, first, tail, head, hits, want, word;
-	const here = () => list.chosen || list.upper || 1;
-	const left = () => Math.max(0, list.total - tail) + first - 1 - head;
+	let text = "", hits, at, busy, seq = 0; // where counting goes on
+	let want, word, fresh = false, turns = 0; // the hit that is looked for, and how it was found
 
 	// again forgets what was found, and what is on its way.
-	function again(then) {
-		first = here();
-		tail = first - 1; // it was looked from first to tail,
-		head = busy = 0; // and then from 1 to head
+	function again() {
 		hits = [];
+		at = 1;
+		busy = want = null;
 		word = "";
-		want = then;
 		seq++;
 	}
 
 	function more() {
 		say();
-		const at = (tail < list.total ? tail : head) + 1;
-		if (text && left() && !busy && (want || hits.length < most) && ask({ op: "search", text, at, most: 1000, seq })) busy = at;
+		if (text && !busy && at <= list.total && hits.length < most) busy = ask({ op: "search", text, at, most: 1000, seq });
 	}
 
 	function answer(m) {
-		if (m.seq !== seq) return;
-		const to = m.next ? m.next - 1 : m.len, late = busy >= first;
-		if (late) tail = to;
-		else head = Math.min(to, first - 1);
-		hits.push(...m.hits.filter((n) => late || n < first));
-		busy = 0;
-		if (want) step(...want);
+		if (m.seq === seq) {
+			hits.push(...m.hits);
+			at = m.next || m.len + 1;
+			busy = false;
+		} else if (m.seq === want?.seq) found(m);
 		more();
 	}
 
-	// step goes to the next hit, or by -1 to the one before, as soon as it is found.
+	const look = (at) => ask({ op: "search", text, at, by: want.by, most: 1, seq: want.seq });
+
+	// step goes to the next hit, or by -1 to the one before; same = or to this one.
 	function step(by, same = 0) {
 		if (!text) return open();
-		const at = here();
-		const order = (n) => by * ((n - first + list.total) % list.total); // in which they are looked at
-		const ahead = hits.toSorted((a, b) => order(a) - order(b));
-		const hit = ahead.find((n) => order(n) - order(at) + same > 0) || !left() && ahead[0];
-		want = hit || !left() ? null : [by, same];
-		if (hit) {
-			word = by * (hit - at) + same > 0 ? "" : by > 0 ? ", from the top" : ", from the end";
-			fresh = true;
-			list.select(hit);
+		const from = list.chosen || list.upper;
+		want = { by, from: from - by * same, seq: -++turns };
+		look(from + by - by * same);
+	}
+
+	function found({ hits: [hit], next }) {
+		const { by, from, round } = want;
+		if (!hit && (next || !round)) {
+			want.round ||= !next; // from the other end
+			return look(next || (by > 0 ? 1 : list.total));
 		}
-		more();
+		want = null;
+		if (!hit) return;
+		word = by * (hit - from) > 0 ? "" : by > 0 ? ", from the top" : ", from the end";
+		fresh = true;
+		list.select(hit);
 	}
 
 	// say tells which hit is chosen, of how many: + stands for those that are not counted yet.
 	function say() {
-		const n = hits.length, rest = left();
-		const which = hits.includes(list.chosen) ? `${hits.filter((n) => n <= list.chosen).length} of ` : "";
-		said.setAttribute("aria-busy", !!rest);
-		said.textContent = text && (n || rest ? which + n + (rest ? `+ (${Math.floor(100 - (100 * rest) / list.total)} %)` : "") + (which && word) : "not found");
+		const n = hits.length, rest = at <= list.total, which = hits.indexOf(list.chosen) + 1;
+		said.ariaBusy = rest;
+		said.textContent = text && (n || rest ? `${which ? `${which} of ` : ""}${n}${rest ? `+ (${Math.floor((100 * (at - 1)) / list.total)} %)` : ""}${which ? word : ""}` : "not found");
 	}
 
 	// draw marks the text where it is on the screen.
@@ -83,7 +84,8 @@ export function search(ask, list, keys) {
 	function begin(what, then) {
 		address.set("search", text = what);
 		if (text) box.hidden = false;
-		again(then);
+		again();
+		if (text && then) step(...then);
 		more();
 		draw();
 	}
