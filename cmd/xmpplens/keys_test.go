@@ -232,8 +232,12 @@ func TestEditorEnds(t *testing.T) {
 	if got := next(t, juliet); !strings.HasPrefix(got, "message m ") {
 		t.Errorf("the client got %s, %+v", got, r)
 	}
+	if got := d.do("capture-pane", "-p", "-J"); strings.Contains(got, "injected by send") || strings.Contains(got, "armed") {
+		t.Errorf("the editor has not the terminal for itself:\n%s", got)
+	}
 	d.signal(t, syscall.SIGTERM)
 	d.given(t)
+	d.shows("injected by send")
 	d.shows("code 0")
 }
 
@@ -295,34 +299,28 @@ func TestSuspendKey(t *testing.T) {
 	s.types("f", "half")
 	s.shows("print only (empty: all): half")
 	s.types("C-z")
-	s.gone("nothing armed")
+	s.shows("Stopped")
 	s.types("stty -a | grep -o -e '-*icanon' -e '-*echo '", "Enter")
-	s.shows("\nicanon\necho")
+	s.shows("icanon\necho")
 	s.types("clear; fg", "Enter")
 	s.shows("print only (empty: all): half")
 	s.types("!", "Enter")
 	s.shows("printed is what matches half!")
 	s.types("C-z")
-	s.gone("nothing armed")
+	s.shows("Stopped")
+	if got := s.do("capture-pane", "-p", "-J"); strings.Contains(got, "nothing armed") {
+		t.Errorf("the bottom is still there:\n%s", got)
+	}
 	// In the background it keeps quiet, and takes no keys from the shell.
 	s.types("clear; bg", "Enter")
 	s.types("echo it $((1+1)) lives", "Enter")
 	s.shows("it 2 lives")
+	s.types("jobs", "Enter")
+	s.shows("Running")
 	s.types("clear; fg", "Enter")
 	s.shows("nothing armed  filter: half!")
 	s.types("q")
 	s.shows("0 connections")
-}
-
-// gone waits until a text does not stand on the screen any more.
-func (s *screen) gone(text string) {
-	s.t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if !strings.Contains(s.do("capture-pane", "-p", "-J"), text) {
-			return
-		}
-	}
-	s.t.Fatalf("still shown: %q", text)
 }
 
 // Where stdin is no terminal nothing reads it, and where stdout is none nothing but data
@@ -338,18 +336,20 @@ func TestKeysWithoutTerminal(t *testing.T) {
 	if got := s.do("capture-pane", "-p", "-J"); strings.Contains(got, "armed") || strings.Contains(got, "keys") {
 		t.Errorf("it takes keys:\n%s", got)
 	}
-	s.types(fmt.Sprintf("clear; %s proxy --no-web --ca-dir ca -l 127.0.0.1:0 --format=json 127.0.0.1:1 | cat > out; echo ended", path), "Enter")
+	s = newScreen(t, 80)
+	s.types(fmt.Sprintf("cd %s; %s proxy --no-web --ca-dir ca -l 127.0.0.1:0 --format=json 127.0.0.1:1 | cat > out; echo ended $?", dir, path), "Enter")
 	s.shows("xmpplens: keys: p pause")
 	s.types("m")
 	s.shows("marker 1 is set")
 	s.types("said", "Enter")
 	s.types("q")
-	s.shows("ended")
+	s.shows("ended 0")
 	out, err := os.ReadFile(filepath.Join(dir, "out"))
 	if err != nil || strings.Count(string(out), "\n") != 2 || strings.Contains(string(out), "\x1b") || !strings.Contains(string(out), "marker 1: said") {
 		t.Errorf("%v: %q", err, out)
 	}
-	s.types(fmt.Sprintf("clear; TERM=dumb %s proxy --no-web --ca-dir ca -l 127.0.0.1:0 127.0.0.1:1", path), "Enter")
+	s = newScreen(t, 80)
+	s.types(fmt.Sprintf("cd %s; TERM=dumb %s proxy --no-web --ca-dir ca -l 127.0.0.1:0 127.0.0.1:1", dir, path), "Enter")
 	s.shows("clients must trust")
 	if got := s.do("capture-pane", "-p", "-J"); strings.Contains(got, "keys") {
 		t.Errorf("it takes keys:\n%s", got)
