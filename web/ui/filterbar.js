@@ -2,7 +2,7 @@
 // what can stand at the caret, and where a mistake is.
 
 import { address } from "./address.js";
-import { $, draw } from "./dom.js";
+import { $, draw, put } from "./dom.js";
 import { named } from "./keys.js";
 import { valueMenu } from "./values.js";
 
@@ -70,15 +70,13 @@ export class FilterBar {
 
 	// status tells how far a filter has looked.
 	status({ looked, total }) {
-		$("looking").hidden = !this.expression || looked >= total;
-		$("looking").textContent = `${looked.toLocaleString("en")} of ${total.toLocaleString("en")} looked at`;
+		put("looking", this.expression && looked < total ? `${looked.toLocaleString("en")} of ${total.toLocaleString("en")} looked at` : "");
 	}
 
 	#answer({ expr, error, hint, column, echo }) {
 		if (expr !== this.#asked) return; // to what stood there before
 		this.#input.ariaInvalid = !!error;
-		$("problem").hidden = !error;
-		$("problem").textContent = error ? `At ${column + 1}: ${error}. ${hint}` : "";
+		put("problem", error ? `At ${column + 1}: ${error}. ${hint}` : "");
 		if (!error) this.expression = expr;
 		this.#mark(echo);
 	}
@@ -92,13 +90,15 @@ export class FilterBar {
 	get #history() { return JSON.parse(localStorage.getItem("filters") || "[]"); }
 	set #history(all) { localStorage.setItem("filters", JSON.stringify(all.slice(0, remembered))); }
 
+	#others(text) { return this.#history.filter((t) => t !== text); }
+
 	#keep() {
 		const text = this.expression;
-		if (text && text === this.#input.value.trim()) this.#history = [text, ...this.#history.filter((t) => t !== text)];
+		if (text && text === this.#input.value.trim()) this.#history = [text, ...this.#others(text)];
 	}
 
 	#forget(option) {
-		this.#history = this.#history.filter((t) => t !== option.dataset.text);
+		this.#history = this.#others(option.dataset.text);
 		option.remove();
 		this.#shown();
 	}
@@ -137,9 +137,8 @@ export class FilterBar {
 	}
 
 	#move(option) {
-		if (this.#active) this.#active.ariaSelected = false;
 		this.#active = option;
-		if (option) option.ariaSelected = true;
+		for (const o of this.#list.children) o.ariaSelected = o === option;
 		option?.scrollIntoView({ block: "nearest" });
 		this.#input.setAttribute("aria-activedescendant", option?.id || "");
 	}

@@ -1,7 +1,7 @@
 // Moving about in the list: keys, a number to go to, what is new below, and which
 // entries are marked.
 
-import { $, many } from "./dom.js";
+import { $, fill, many, put } from "./dom.js";
 
 const calm = 10_000; // milliseconds between two announcements
 
@@ -19,9 +19,9 @@ export function moves(list, { ask, keys, when, details }) {
 
 	// say tells something that goes away again.
 	function say(text) {
-		$("news").textContent = text;
+		fill($("news"), text);
 		clearTimeout(timer);
-		timer = setTimeout(() => { $("news").textContent = ""; }, 5000);
+		if (text) timer = setTimeout(say, 5000, "");
 	}
 
 	// find asks where an entry is, by its number n.
@@ -64,9 +64,8 @@ export function moves(list, { ask, keys, when, details }) {
 	// draw shows how many entries have come since the list stands still.
 	function draw() {
 		if (list.follow) paused = length;
-		const fresh = length - paused;
-		$("fresh").hidden = !fresh || list.head !== null;
-		$("fresh").textContent = `↓ ${fresh.toLocaleString("en")} new`;
+		const fresh = list.head === null && length - paused;
+		put("fresh", fresh ? `↓ ${fresh.toLocaleString("en")} new` : "");
 	}
 
 	// status is told how long the list is now. other: it is another one.
