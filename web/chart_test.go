@@ -104,7 +104,7 @@ func TestConnRow(t *testing.T) {
 	for _, want := range []string{
 		`["button.link",{"data-key":"conn 7","data-term":"conn == 7"},"7"],["small",{"dir":"auto"},"c2s websocket"]`,
 		`"online",["small",{"dir":"auto"},"+1.3 s"]`,
-		`["bdi","\u003cimg onerror=x\u003e"],["small",{"dir":"auto"},"PLAIN"]`,
+		`["bdi",{"title":"\u003cimg onerror=x\u003e"},"\u003cimg onerror=x\u003e"],["small",{"dir":"auto"},"PLAIN"]`,
 		`"TLS 1.3 / TLS 1.2",["small",{"dir":"auto"},"TLS_",["wbr"],"X"]`,
 		`"→ 3 ← 4",["small",{"dir":"auto"},"→ 10 B ← 20.0 kB"]`,
 		`"→ 1 ← 0",["small",{"dir":"auto"},"h 2, 1, resumable"]`,
@@ -114,6 +114,10 @@ func TestConnRow(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %s in %s", want, got)
 		}
+	}
+	long := strings.Repeat("@/", 25_000)
+	if got := tree(t, connRow(&timeline.Conn{Kind: long, Client: long, TLS: [2]string{long}, Cipher: [2]string{long}, State: track.State{Mechanism: long}})); len(got) > 20_000 {
+		t.Errorf("names of 50 KB are drawn with %d", len(got))
 	}
 	if got := tree(t, connRow(&timeline.Conn{Closed: true})); !strings.HasPrefix(got, `["tr.closed"`) || strings.Contains(got, "h 0") || strings.Contains(got, "~") {
 		t.Errorf("one of which nothing is known: %s", got)

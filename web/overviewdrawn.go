@@ -15,8 +15,9 @@ import (
 // The overview as the page shows it, drawn by hand: by shape as much as by colour.
 
 const (
-	overviewTall = 96 // pixels of the bars
-	fewSteps     = 12 // of a histogram, which are not made wider
+	overviewTall = 96  // pixels of the bars
+	fewSteps     = 12  // of a histogram, which are not made wider
+	maxCell      = 100 // letters of what the other side chose
 )
 
 // overviewDrawn is what the page gets of an overview.
@@ -130,7 +131,7 @@ func connTable(conns []timeline.Conn, by string, down bool) drawn {
 
 func connRow(c *timeline.Conn) drawn {
 	s := &c.State
-	id := strconv.Itoa(c.ID)
+	id, who := strconv.Itoa(c.ID), cmp.Or(s.Bound.String(), c.Client)
 	both := func(a, b any) string {
 		return nobreak(fmt.Sprintf("→ %v", a)) + " " + nobreak(fmt.Sprintf("← %v", b))
 	}
@@ -162,10 +163,10 @@ func connRow(c *timeline.Conn) drawn {
 		row = el("tr.closed", attrs{"role": "row"})
 	}
 	for i, cell := range [][2]any{
-		{leads(id, attrs{"data-term": "conn == " + id, "data-key": "conn " + id}), strings.TrimSpace(c.Kind + " " + c.Transport)},
+		{leads(id, attrs{"data-term": "conn == " + id, "data-key": "conn " + id}), clip(strings.TrimSpace(c.Kind+" "+c.Transport), maxCell)},
 		{s.Phase, fmt.Sprintf("+%.1f s", c.Since.Seconds())},
-		{el("bdi", breakable(cmp.Or(s.Bound.String(), c.Client))), s.Mechanism},
-		{strings.Join(tls, " / "), breakable(cmp.Or(c.Cipher[0], c.Cipher[1]))},
+		{el("bdi", attrs{"title": clip(who, maxLetters)}, breakable(clip(who, maxCell))), clip(s.Mechanism, maxCell)},
+		{clip(strings.Join(tls, " / "), maxCell), breakable(clip(cmp.Or(c.Cipher[0], c.Cipher[1]), maxCell))},
 		{both(c.Stanzas[0], c.Stanzas[1]), both(size(c.Bytes[0]), size(c.Bytes[1]))},
 		{unacked, acked},
 		{rtt, unanswered},
