@@ -119,7 +119,7 @@ func TestOverviewBrush(t *testing.T) {
 	if got := get(t, ctx, chromedp.Evaluate[string](`document.querySelector("#overview input").ariaValueText`)); got != fmt.Sprintf("%.2f s", from) {
 		t.Errorf("the slider says %s", got)
 	}
-	do(t, ctx, drag(.5, .5, ``), words("from 7.1"), run(`document.querySelectorAll("#overview .brush button")[1].click()`), words("from 0.00 s on"), until(`document.querySelectorAll("#overview .brush button")[1].disabled`),
+	do(t, ctx, drag(.5, .5, `window.before = el`), until(`!window.before.isConnected`), words("from 7.1"), run(`document.querySelectorAll("#overview .brush button")[1].click()`), words("from 0.00 s on"), until(`document.querySelectorAll("#overview .brush button")[1].disabled`),
 		drag(0, .2, ``), until(`document.querySelector("#overview .chart").ariaLabel.includes(", 14.")`), run(`document.querySelector("#overview .brush button").click()`),
 		until(`document.querySelector("#filter").value.startsWith("t >= 0.000s and t <= 14.")`),
 		until(`document.querySelector("#counts").textContent.includes("101 of 122")`))
