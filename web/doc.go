@@ -66,9 +66,10 @@
 //
 // POST /api/save makes a file of the recording as it is now: names, texts and
 // secrets are replaced unless exact is true; page makes one HTML page of what
-// filter chooses instead, with secrets masked. Its answer are lines, {pass, bytes}
-// while it goes on, then {url, name, size} of what can be had with GET for ten
-// minutes, or {error, hint}. Nothing is held in memory.
+// filter chooses instead, with secrets masked. Its answer are lines, {pass, bytes,
+// said} while it goes on, said being that in words, then {url, name, size, said} of
+// what can be had with GET for ten minutes, or {error, hint}. Nothing is held in
+// memory.
 //
 // POST /api/open takes the files of a recording as a form: one, those of a set
 // together, or a capture or log that is imported, with its key log if there is

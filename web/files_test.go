@@ -160,7 +160,7 @@ func TestOpensSavesAndCompares(t *testing.T) {
 		answer := c.post(t, "api/save", fmt.Sprintf(`{"rec":"%s","exact":%v}`, o.Rec, exact))
 		lines := strings.Split(strings.TrimSpace(answer.body), "\n")
 		var file saving
-		if err := json.Unmarshal([]byte(lines[len(lines)-1]), &file); err != nil || file.URL == "" {
+		if err := json.Unmarshal([]byte(lines[len(lines)-1]), &file); err != nil || file.URL == "" || !strings.HasPrefix(file.Said, "Saved: "+file.Name+", ") {
 			t.Fatalf("%v %s", err, answer.body)
 		}
 		got := c.get(t, file.URL[1:])

@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"mime"
 	"net/http"
 	"os"
@@ -20,6 +21,7 @@ type saving struct {
 	URL   string `json:"url,omitempty"`
 	Name  string `json:"name,omitempty"`
 	Size  int64  `json:"size,omitempty"`
+	Said  string `json:"said,omitempty"` // the same in words
 	Error string `json:"error,omitempty"`
 	Hint  string `json:"hint,omitempty"`
 }
@@ -67,7 +69,11 @@ func (s *Server) save(w http.ResponseWriter, r *http.Request) {
 		defer mu.Unlock()
 		if now := time.Now(); now.Sub(last) > 200*time.Millisecond {
 			last = now
-			lines.say(saving{Pass: pass, Bytes: bytes})
+			said := size(bytes) + " read"
+			if !form.Exact && !form.Page {
+				said = fmt.Sprintf("Step %d of 3: %s", pass, said)
+			}
+			lines.say(saving{Pass: pass, Bytes: bytes, Said: said})
 		}
 	})
 	var info os.FileInfo
@@ -84,7 +90,7 @@ func (s *Server) save(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x := s.shelf.put(&shelved{title: name, dir: dir, file: file})
-	lines.say(saving{URL: "/api/saved/" + x.id, Name: name, Size: info.Size()})
+	lines.say(saving{URL: "/api/saved/" + x.id, Name: name, Size: info.Size(), Said: fmt.Sprintf("Saved: %s, %s.", name, size(info.Size()))})
 }
 
 // saved hands a file out.

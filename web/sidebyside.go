@@ -12,7 +12,6 @@ import (
 	"sync"
 
 	"github.com/xmpplens/xmpplens/record/diff"
-	"github.com/xmpplens/xmpplens/record/timeline"
 )
 
 // A SideBySide shows two recordings that were compared: the page diff.html. The
@@ -40,19 +39,16 @@ type firstLook struct {
 	Only    string `json:"only"`
 }
 
-// line is a row of the page.
+// line is a row of the page, drawn.
 type line struct {
-	Sign string        `json:"sign"`
-	A    *timeline.Row `json:"a"`
-	B    *timeline.Row `json:"b"`
+	Look  string `json:"look"`  // its class
+	Cells group  `json:"cells"` // A, the sign of the difference, B
 }
 
 // both are the details of a row, drawn.
 type both struct {
 	Heading string `json:"heading"`
-	Changes group  `json:"changes"`
-	A       group  `json:"a"`
-	B       group  `json:"b"`
+	Body    group  `json:"body"`
 }
 
 // How differences look, and what they are.
@@ -155,14 +151,16 @@ func drawChange(c diff.Change) drawn {
 // rowOf draws the details of a row.
 func (s *Server) rowOf(d *SideBySide, row diff.Row) both {
 	word := differences[string(row.Sign)].word
-	out := both{Heading: word, Changes: group{}, A: s.side(d.A, row.A, "A"), B: s.side(d.B, row.B, "B")}
+	out, changes := both{Heading: word}, group{}
 	if row.At >= 0 {
 		x := &d.Report.List[row.At]
 		out.Heading = fmt.Sprintf("%s, %s: %s", x.Class, x.Phase, word)
 		for _, c := range x.Changes {
-			out.Changes = append(out.Changes, drawChange(c))
+			changes = append(changes, drawChange(c))
 		}
 	}
+	out.Body = group{el("div", attrs{"id": "changes"}, changes),
+		el("div", attrs{"id": "both"}, el("div", attrs{"id": "a"}, s.side(d.A, row.A, "A")), el("div", attrs{"id": "b"}, s.side(d.B, row.B, "B")))}
 	return out
 }
 
@@ -189,28 +187,38 @@ func (d *SideBySide) lines(from, count int, all bool) ([]line, error) {
 		if !ok {
 			break
 		}
-		l := line{Sign: string(r.Sign)}
-		for _, s := range []struct {
-			n    int32
-			from Source
-			to   **timeline.Row
-		}{{r.A, d.A, &l.A}, {r.B, d.B, &l.B}} {
-			if s.n == 0 {
-				continue
-			}
-			e, err := s.from.Entries(int(s.n), 1)
-			if err != nil {
-				return out, err
-			}
-			if len(e) == 0 {
-				return out, errors.New("there is no such entry")
-			}
-			row := e[0].Row()
-			*s.to = &row
+		a, err := cell(d.A, r.A)
+		if err != nil {
+			return out, err
 		}
-		out = append(out, l)
+		b, err := cell(d.B, r.B)
+		if err != nil {
+			return out, err
+		}
+		is := differences[string(r.Sign)]
+		out = append(out, line{is.class, group{a, el("span.sign", attrs{"role": "gridcell", "title": is.word}, is.sign), b}})
 	}
 	return out, nil
+}
+
+// cell draws one side of a row, which is empty where that recording has no entry.
+// It has the classes of a row of the list.
+func cell(source Source, n int32) (drawn, error) {
+	inGrid := attrs{"role": "gridcell"}
+	if n == 0 {
+		return el("span.side", inGrid), nil
+	}
+	e, err := source.Entries(int(n), 1)
+	if err != nil {
+		return nil, err
+	}
+	if len(e) == 0 {
+		return nil, errors.New("there is no such entry")
+	}
+	row := e[0].Row()
+	look := rowOf(row)
+	return el("span.side."+strings.ReplaceAll(look.Look, " ", "."), inGrid,
+		el("span.n", strconv.Itoa(look.N)), el("span.dir", attrs{"title": look.Tip}, row.Sign), el("span.text", look.Summary)), nil
 }
 
 // side draws an entry of one side, or that it has none.

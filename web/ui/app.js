@@ -5,7 +5,7 @@ import { columnView } from "./columns.js";
 import { Details } from "./details.js";
 import { Desk } from "./desk.js";
 import { $, put } from "./dom.js";
-import { Files } from "./files.js";
+import { filesOf } from "./files.js";
 import { FilterBar } from "./filterbar.js";
 import { Keys } from "./keys.js";
 import { kindBar } from "./kinds.js";
@@ -14,7 +14,7 @@ import { longList } from "./list.js";
 import { Live } from "./live.js";
 import { moves } from "./moving.js";
 import { comebacks, notice } from "./notice.js";
-import { Notes } from "./notes.js";
+import { notesOf } from "./notes.js";
 import { Overview } from "./overview.js";
 import { Player } from "./player.js";
 import { search } from "./search.js";
@@ -137,7 +137,7 @@ const player = new Player({
 live.on("head", (m) => player.head(m));
 live.on("density", (m) => player.density(m));
 
-const notes = new Notes(ask, () => ({ n: details.shown, heading: $("heading").textContent, summary: document.querySelector("#body .summary")?.textContent }));
+const notes = notesOf(ask, () => ({ n: details.shown, heading: $("heading").textContent, summary: document.querySelector("#body .summary")?.textContent }));
 live.on("noted", (m) => {
 	notes.done(m);
 	list.stale(details.shown);
@@ -161,7 +161,7 @@ live.on("hello", (m) => {
 });
 
 const filter = new FilterBar(live, $("list"));
-const files = new Files(() => filter.expression);
+const files = filesOf(() => filter.expression);
 comebacks(live);
 live.ups.push(() => {
 	generation = 0; // the server knows nothing of the list before

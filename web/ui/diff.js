@@ -1,87 +1,65 @@
-// Two recordings side by side. The server draws what is not a row.
+// Two recordings side by side, as the server draws them.
 
 import { $, draw, put } from "./dom.js";
 import "./explain.js";
 import { longList } from "./list.js";
 import "./theme.js";
 
-const signs = { "-": ["minus", "−", "only in A"], "+": ["plus", "+", "only in B"], "~": ["tilde", "~", "differs"], "=": ["same", "", "the same"] };
-let only = true; // the rows that differ
-let generation = 0; // counts the lists
-let look;
+let only; // the rows that differ
+let look; // what the server drew first
 
-// A comparison that was asked for in the viewer has a name.
-const which = new URLSearchParams(location.search).get("cmp");
-
-async function ask(path) {
-	const r = await fetch(which ? `${path}${path.includes("?") ? "&" : "?"}cmp=${which}` : path);
-	if (!r.ok) throw new Error(await r.text());
-	put("trouble", "");
-	return r.json();
+// ask gets something of the comparison, which the address of the page names. It is
+// of no use any more when other rows are shown meanwhile.
+async function ask(what, about, use) {
+	const before = only;
+	try {
+		const r = await fetch(`${what}${location.search || "?"}&all=${only ? 0 : 1}${about}`);
+		if (!r.ok) throw new Error(await r.text());
+		const m = await r.json();
+		put("trouble", "");
+		if (before === only) use(m);
+	} catch (e) {
+		put("trouble", e.message);
+	}
 }
 
-const trouble = (e) => put("trouble", e.message);
-
 const pairs = {
-	columns: ["n", "dir", "text", "sign", "n", "dir", "text"],
+	columns: [],
 	fill(el, row) {
-		const [na, da, a, sign, nb, db, b] = el.children;
-		const [name, text, title] = row ? signs[row.sign] : ["loading", "", ""];
-		el.className = `row ${name}`;
-		sign.textContent = text;
-		sign.title = title;
-		for (const [e, n, dir, text] of [[row?.a, na, da, a], [row?.b, nb, db, b]]) {
-			n.textContent = e ? e.n : "";
-			dir.textContent = { CS: "→", SC: "←" }[e?.dir] || "";
-			dir.className = `dir from-${e?.dir || ""}`;
-			text.textContent = e ? e.summary : row ? "" : "…";
-			text.className = `text ${e?.level === "error" ? "failing" : ""}`;
-		}
+		el.className = `row ${row ? row.look : "loading"}`;
+		draw(el, row ? row.cells : ["…"]);
 	},
 };
 
 const list = longList($("list"), {
 	ask(from, count) {
-		const mine = generation;
-		ask(`diff/rows?from=${from}&count=${count}${only ? "" : "&all=1"}`).then((m) => {
-			if (mine === generation) list.add(m);
-		}, trouble);
+		ask("diff/rows", `&from=${from}&count=${count}`, list.add);
 		return true;
 	},
-	choose: (at) => details(at),
+	choose: (at) => ask("diff/entry", `&at=${at}`, (m) => {
+		if (list.chosen !== at) return;
+		$("details").hidden = false;
+		$("heading").textContent = m.heading;
+		draw($("body"), m.body);
+		$("body").scrollTop = 0;
+	}),
 	follows() {},
 	view: pairs,
 });
-list.follow = false;
 
 const narrow = matchMedia("(max-width: 700px)");
-const fit = () => list.setView(pairs, narrow.matches ? 44 : 24);
-narrow.onchange = fit;
+narrow.onchange = () => list.setView(pairs, narrow.matches ? 44 : 24);
+narrow.onchange();
 
 function rows(differing) {
 	only = differing;
-	generation++;
 	hide();
 	list.reset();
-	list.setTotal(only ? look.differ : look.rows);
 	list.setFollow(false);
+	list.setTotal(only ? look.differ : look.rows);
 	$("empty").hidden = list.total > 0;
 	$("only").ariaPressed = only;
 	$("only").textContent = only ? look.only : look.all;
-}
-
-async function details(at) {
-	let m;
-	try {
-		m = await ask(`diff/entry?at=${at}${only ? "" : "&all=1"}`);
-	} catch (e) {
-		return trouble(e);
-	}
-	if (list.chosen !== at) return; // another one was chosen meanwhile
-	$("details").hidden = false;
-	$("heading").textContent = m.heading;
-	for (const id of ["changes", "a", "b"]) draw($(id), m[id]);
-	$("body").scrollTop = 0;
 }
 
 function hide() {
@@ -104,25 +82,18 @@ document.addEventListener("keydown", (e) => {
 	if (e.ctrlKey || e.metaKey || e.altKey) return;
 	if (e.key === "Escape" && !$("details").hidden) $("close").click();
 	if (e.key === "d") $("only").click();
-	if (!e.target.closest("#list")) return;
-	const from = list.chosen, full = list.screen - 1;
-	const to = {
-		ArrowDown: from + 1, j: from + 1, ArrowUp: from - 1, k: from - 1, Home: 1, End: list.total,
-		PageDown: (from || list.upper) + full, PageUp: (from || list.upper) - full,
-	}[e.key];
-	if (to === undefined) return;
+	const page = list.screen - 1;
+	const by = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, PageDown: page, PageUp: -page, Home: -list.total, End: list.total }[e.key];
+	if (!by || !e.target.closest("#list")) return;
 	e.preventDefault();
-	list.select(from || /[PHE]/.test(e.key) ? to : list.upper);
+	list.select((list.chosen || list.upper - 1) + by);
 });
 
-try {
-	look = await ask("diff");
-	$("verdict").textContent = look.verdict;
-	document.title = `${look.title} · xmpplens`;
-	for (const id of ["sides", "matters"]) draw($(id), look[id]);
-	fit();
-	rows(look.differ > 0);
+ask("diff", "", (m) => {
+	look = m;
+	$("verdict").textContent = m.verdict;
+	document.title = `${m.title} · xmpplens`;
+	for (const id of ["sides", "matters"]) draw($(id), m[id]);
+	rows(m.differ > 0);
 	$("list").focus();
-} catch (e) {
-	trouble(e);
-}
+});

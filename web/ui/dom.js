@@ -74,9 +74,3 @@ export function clock(ms) {
 	const d = new Date(ms);
 	return `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}.${String(d.getMilliseconds()).padStart(3, "0")}`;
 }
-
-export function bytes(n) {
-	if (n < 10000) return `${n} B`;
-	if (n < 1e7) return `${(n / 1000).toFixed(n < 1e5 ? 1 : 0)} kB`;
-	return `${(n / 1e6).toFixed(1)} MB`;
-}

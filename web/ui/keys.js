@@ -7,13 +7,12 @@ const names = { ArrowUp: "↑", ArrowDown: "↓", ArrowLeft: "←", ArrowRight: 
 export const named = (e) => `${e.ctrlKey || e.metaKey ? "Ctrl+" : ""}${e.altKey ? "Alt+" : ""}${e.shiftKey && e.key.length > 1 ? "Shift+" : ""}${e.key}`;
 
 export class Keys {
-	#all = []; #dialog; #from = null;
+	#all = []; #dialog;
 
 	constructor(dialog) {
 		this.#dialog = dialog;
 		document.addEventListener("keydown", (e) => this.#pressed(e));
-		dialog.querySelector("button").onclick = () => dialog.close();
-		dialog.addEventListener("close", () => this.#from?.focus());
+		for (const el of document.querySelectorAll("dialog [data-close]")) el.onclick = () => el.closest("dialog").close();
 		this.add({ keys: ["?"], group: "Page", help: "List the keys", run: () => this.list() });
 	}
 
@@ -35,13 +34,11 @@ export class Keys {
 	}
 
 	list() {
-		const groups = new Map();
-		for (const k of this.#all.toReversed().filter((k) => k.group)) groups.set(k.group, [...(groups.get(k.group) || []), k]);
-		this.#dialog.querySelector("#keylist").replaceChildren(...[...groups].map(([group, keys]) => h("section", {}, h("h3", {}, group), h("dl", {}, ...keys.flatMap((k) => [
+		const groups = Object.groupBy(this.#all.toReversed(), (k) => k.group);
+		this.#dialog.querySelector("#keylist").replaceChildren(...Object.entries(groups).filter(([group]) => group).map(([group, keys]) => h("section", {}, h("h3", {}, group), h("dl", {}, ...keys.flatMap((k) => [
 			h("dt", {}, ...k.keys.map((key) => h("kbd", {}, (key === "+" ? [key] : key.split("+")).map((part) => names[part] || part).join(" ")))),
 			h("dd", {}, k.help),
 		])))));
-		this.#from = document.activeElement;
 		this.#dialog.showModal();
 	}
 }

@@ -27,17 +27,15 @@ export function comebacks(live) {
 	live.on("status", (m) => {
 		if (lost && (m.start !== start || !m.reading && m.total >= total || m.done)) {
 			lost = false;
-			const n = m.total - total;
 			if (m.start !== start) notice(`Another recording began at ${new Date(m.start).toLocaleTimeString("en-GB")}. What was shown before is not there any more.`, { bad: true });
-			else notice(n > 0 ? `Reconnected, ${many(n, "entry", "entries")} came meanwhile.` : "Reconnected, nothing came meanwhile.");
+			else notice(`Reconnected, ${m.total > total ? many(m.total - total, "entry", "entries") : "nothing"} came meanwhile.`);
 		}
 		if (lost) return;
 		start = m.start;
 		total = m.total;
 	});
-	live.refusals.push((status, { error, hint }) => {
-		if (/40[13]/.test(status)) notice("The viewer was started again and has another token: open the URL that xmpplens printed. What is shown here is what was there before.", { bad: true });
-		else if (status === 404) notice(`${error} ${hint[0].toUpperCase()}${hint.slice(1)}.`, { bad: true, actions: [["The first recording", () => location.assign("/")]] });
-		else notice(why({ error, hint }), { bad: true });
-	});
+	live.refusals.push((status, e) => notice(
+		/40[13]/.test(status) ? "The viewer was started again and has another token: open the URL that xmpplens printed. What is shown here is what was there before." : why(e),
+		{ bad: true, actions: status === 404 ? [["The first recording", () => location.assign("/")]] : [] },
+	));
 }
