@@ -7,12 +7,12 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// A bottom is what stands at the bottom of the terminal, below what is printed: a
+// A bottom is what stands at the end of the terminal, below what is printed: a
 // line that says how things stand, and one with what is asked or can be chosen. It is
 // pure.
 type bottom struct {
 	status []part
-	choice []part // "" = there is none
+	choice []part // none = nothing is asked
 	input  *typed // behind the choice
 }
 
@@ -26,7 +26,7 @@ type part struct {
 
 const partsApart = "  "
 
-// drawn is a bottom as it goes to the terminal.
+// drawnBottom is a bottom as it goes to the terminal.
 type drawnBottom struct {
 	lines  []string
 	cells  []int // that each line takes

@@ -20,9 +20,11 @@ import (
 // and what is held go in, deeds come out, and a bottom to be drawn; the keyboard carries
 // the deeds out and hands back what came of them.
 //
-//	for _, a := range c.press('h') { // hold the next frame
-//		out := carryOut(a)
-//		if a.then != nil { more = a.then(out) }
+//	for _, d := range c.press('h') { // hold the next frame
+//		result := carryOut(d)
+//		if d.then != nil {
+//			more = d.then(result)
+//		}
 //	}
 type controls struct {
 	tap    bool
@@ -52,7 +54,7 @@ type spot struct {
 	offset int64
 }
 
-func placeOf(h *web.HeldFrame) spot { return spot{h.Conn, h.Dir, h.Offset} }
+func spotOf(h *web.HeldFrame) spot { return spot{h.Conn, h.Dir, h.Offset} }
 
 // A verb is a kind of deed.
 type verb int
@@ -73,7 +75,7 @@ const (
 	doQuit
 )
 
-// An deed is one thing to do.
+// A deed is one thing to do.
 type deed struct {
 	do      verb
 	text    string
@@ -83,7 +85,7 @@ type deed struct {
 	then    func(result) []deed // what to do next; nil = say what went wrong, if anything
 }
 
-// result is what came of an deed.
+// result is what came of a deed.
 type result struct {
 	text     string
 	err      error
@@ -107,7 +109,7 @@ type choice struct {
 	do   func() []deed
 }
 
-// keyConsole is what the recording calls who presses keys.
+// byConsole is what the recording calls who presses keys.
 const byConsole = "console"
 
 // commands are the keys where nothing is asked.
@@ -202,7 +204,7 @@ func (c *controls) sees(s state) []deed {
 		return deeds
 	}
 	for i := range s.held {
-		if h := &s.held[i]; ownHold(h.By) && !c.left[placeOf(h)] {
+		if h := &s.held[i]; ownHold(h.By) && !c.left[spotOf(h)] {
 			return append(deeds, c.lookAt(h)...)
 		}
 	}
@@ -212,7 +214,7 @@ func (c *controls) sees(s state) []deed {
 // find returns a frame that is held, or nil.
 func (c *controls) find(p spot) *web.HeldFrame {
 	for i := range c.state.held {
-		if h := &c.state.held[i]; placeOf(h) == p {
+		if h := &c.state.held[i]; spotOf(h) == p {
 			return h
 		}
 	}

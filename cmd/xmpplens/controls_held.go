@@ -36,7 +36,7 @@ var decisionKeys = []struct {
 
 // lookAt shows a frame and offers what can be done.
 func (c *controls) lookAt(h *web.HeldFrame) []deed {
-	p := placeOf(h)
+	p := spotOf(h)
 	c.look = &p
 	delete(c.left, p)
 	return []deed{{do: doShow, held: *h}}
@@ -62,14 +62,14 @@ func (c *controls) leave(h *web.HeldFrame) []deed {
 	}
 	// All that are held now: the next one is looked at with h.
 	for i := range c.state.held {
-		c.left[placeOf(&c.state.held[i])] = true
+		c.left[spotOf(&c.state.held[i])] = true
 	}
 	c.look = nil
 	return nil
 }
 
 func (c *controls) next(h *web.HeldFrame) []deed {
-	i := slices.IndexFunc(c.state.held, func(o web.HeldFrame) bool { return placeOf(&o) == placeOf(h) })
+	i := slices.IndexFunc(c.state.held, func(o web.HeldFrame) bool { return spotOf(&o) == spotOf(h) })
 	return c.lookAt(&c.state.held[(i+1)%len(c.state.held)])
 }
 
@@ -125,7 +125,7 @@ func (c *controls) orAgain(h *web.HeldFrame, xml string, again func(text string)
 			{keyEnter, "", func() []deed { return again(xml) }},
 		}}
 		if h != nil {
-			p := placeOf(h)
+			p := spotOf(h)
 			q.about = &p
 		}
 		c.ask = q
@@ -140,7 +140,7 @@ func (c *controls) answerIt(h *web.HeldFrame) []deed {
 }
 
 func (c *controls) askAnswer(h web.HeldFrame, text string, at int) {
-	p := placeOf(&h)
+	p := spotOf(&h)
 	try := func(xml string, again func(string) []deed) []deed {
 		v := verdict(&h, "answer")
 		v.XML = xml
@@ -195,7 +195,7 @@ func (c *controls) delay(h *web.HeldFrame) []deed {
 }
 
 func (c *controls) askDelay(h web.HeldFrame, text string) {
-	p := placeOf(&h)
+	p := spotOf(&h)
 	c.ask = &question{text: "let it pass after:", about: &p, input: newTyped(text, nil), enter: func(text string) []deed {
 		d, err := delayOf(text)
 		if err != nil {

@@ -120,8 +120,8 @@ func (x *interceptor) resume() string {
 	return text
 }
 
-// tidy takes the hold of the next frame away when that is over, and returns what is
-// held now.
+// heldNow returns what is held, and takes the hold of the next frame away when that
+// is over.
 func (x *interceptor) heldNow() (list []web.HeldFrame) {
 	if len(x.proxy.Armed()) == 0 {
 		return nil

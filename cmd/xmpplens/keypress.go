@@ -33,7 +33,7 @@ const (
 // pasted is added to the characters of a text that was pasted: they are no commands.
 const pasted key = 1 << 22
 
-// controls are the keys of single bytes.
+// controlKeys are those of single bytes.
 var controlKeys = map[byte]key{
 	'\r': keyEnter, '\n': keyEnter, '\t': keyTab, 8: keyBackspace, 127: keyBackspace,
 	1: keyHome, 5: keyEnd, 2: keyLeft, 6: keyRight, 16: keyUp, 14: keyDown, 4: keyDelete,

@@ -131,7 +131,8 @@ func (k *keyboard) crashed() {
 // giveBack undoes what was done to the terminal; nil when there is nothing to undo.
 var giveBack atomic.Pointer[func()]
 
-// restoreTerminal makes the terminal what it was, when it is not. It waits for nobody.
+// restoreTerminal makes the terminal what it was, when it is not. It does not wait for
+// long.
 func restoreTerminal() {
 	if undo := giveBack.Swap(nil); undo != nil {
 		(*undo)()
@@ -164,11 +165,13 @@ func (k *keyboard) read(asked <-chan struct{}, pieces chan<- []byte) {
 	}
 }
 
+// run takes keys, and sees what is held, until stop is closed.
 func (k *keyboard) run(ctx context.Context, stop <-chan struct{}) {
 	asked, pieces := make(chan struct{}, 1), make(chan []byte, 1)
 	go k.read(asked, pieces) // ends with the program: reading a terminal cannot be given up
 	defer close(asked)
 	asked <- struct{}{}
+	reading := true
 	watch, unwatch := k.x.Watch()
 	defer unwatch()
 	sizes := make(chan os.Signal, 1)
@@ -197,6 +200,7 @@ func (k *keyboard) run(ctx context.Context, stop <-chan struct{}) {
 				pieces = nil // the terminal has gone
 				continue
 			}
+			reading = false
 			if press = keys.feed(b); len(keys.rest) > 0 {
 				late = time.After(escapeWait)
 			}
@@ -215,8 +219,10 @@ func (k *keyboard) run(ctx context.Context, stop <-chan struct{}) {
 			k.carryOut(ctx, k.c.press(key))
 			k.look()
 		}
-		if len(asked) == 0 && len(pieces) == 0 && press != nil {
+		// Not before: a key may have given the terminal to an editor.
+		if !reading && pieces != nil {
 			asked <- struct{}{}
+			reading = true
 		}
 	}
 }

@@ -62,7 +62,7 @@ func TestMarkerKey(t *testing.T) {
 	}
 	s.types("sh "+script, "Enter")
 	s.shows("nothing armed  p pause")
-	s.types("?")
+	s.types("F5", "?") // the first means nothing
 	s.shows("end the proxy, as Ctrl-C does")
 	s.types("m")
 	s.shows("marker 1 is set; a word on it (Enter for none):")
