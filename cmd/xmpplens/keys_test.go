@@ -22,12 +22,20 @@ type desktop struct {
 	dir    string
 }
 
-// sits starts a proxy in a terminal of so many columns. Lines of editor are the script
-// that EDITOR is.
+// sits starts a proxy in a terminal of so many columns, in front of a Prosody. Lines of
+// editor are the script that EDITOR is.
 func sits(t *testing.T, width int, editor string, flags ...string) *desktop {
 	t.Helper()
-	s := newScreen(t, width)
 	ca, server := prosody(t)
+	d := sitsAt(t, width, editor, ca, server.Addr, flags...)
+	d.server = server
+	return d
+}
+
+// sitsAt does it in front of another server.
+func sitsAt(t *testing.T, width int, editor string, ca *proxytest.CA, upstream string, flags ...string) *desktop {
+	t.Helper()
+	s := newScreen(t, width)
 	dir := t.TempDir()
 	p := &program{t: t, addr: fmt.Sprintf("127.0.0.1:%d", proxytest.Port(t)), ca: filepath.Join(dir, "ca", "ca.pem"), file: filepath.Join(dir, "s.jsonl")}
 	for i, f := range flags {
@@ -42,11 +50,11 @@ func sits(t *testing.T, width int, editor string, flags ...string) *desktop {
 	}
 	ed := write("editor", "#!/bin/sh\n"+editor+"\n", 0o700)
 	script := write("go", fmt.Sprintf("trap : INT\nstty -a > %[1]s/before\nVISUAL= EDITOR=%[2]s XDG_RUNTIME_DIR=%[1]s %[3]s proxy --web=127.0.0.1:0 --ca-dir %[1]s/ca -l %[4]s -w %[5]s --server-ca %[6]s %[7]s %[8]s\necho code $?\nstty -a > %[1]s/after\necho all done\n",
-		dir, ed, xmpplens(t).Path, p.addr, p.file, ca.File, strings.Join(flags, " "), server.Addr), 0o700)
+		dir, ed, xmpplens(t).Path, p.addr, p.file, ca.File, strings.Join(flags, " "), upstream), 0o700)
 	s.types("sh "+script, "Enter")
 	s.shows("clients must trust")
 	s.shows("? keys")
-	return &desktop{s, p, server, ca, dir}
+	return &desktop{screen: s, program: p, ca: ca, dir: dir}
 }
 
 // given reports whether the terminal is what it was before.
@@ -165,6 +173,53 @@ func TestPauseKey(t *testing.T) {
 	d.given(t)
 	d.has(t, 1, `message and outcome == "dropped"`)
 	d.has(t, 1, `message and outcome == "delayed"`)
+}
+
+// The same with other clients and servers: what juliet says to herself is edited on its
+// way to the server.
+func TestEditElsewhere(t *testing.T) {
+	ca := proxytest.NewCA(t)
+	prosody := proxytest.StartProsody(t, ca, host)
+	prosody.Register(t, "juliet", host, "capulet")
+	ejabberd := proxytest.StartEjabberd(t, ca, host)
+	ejabberd.Register(t, "juliet", host, "capulet")
+	const jid, balcony, text = "juliet@localhost", "juliet@localhost/balcony", "wherefore art thou ☃ 你好"
+	overTCP := func(t *testing.T, d *desktop) (string, error) {
+		return proxytest.Slixmpp(t, d.program.ca, d.addr, balcony, "capulet", "--to="+balcony, "--say="+text, "--expect=1")
+	}
+	overWebSocket := func(path string) func(*testing.T, *desktop) (string, error) {
+		return func(t *testing.T, d *desktop) (string, error) {
+			return proxytest.XMPPJS(t, d.program.ca, "wss://localhost:"+portOf(d.addr)+path, jid, "capulet", balcony, text)
+		}
+	}
+	for name, c := range map[string]struct {
+		upstream string
+		talk     func(*testing.T, *desktop) (string, error)
+	}{
+		"slixmpp and ejabberd":                     {ejabberd.Addr, overTCP},
+		"@xmpp/client and Prosody over WebSocket":  {"wss://" + prosody.HTTPS + "/xmpp-websocket", overWebSocket("/xmpp-websocket")},
+		"@xmpp/client and ejabberd over WebSocket": {"ws://" + ejabberd.HTTP + "/ws", overWebSocket("/ws")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := sitsAt(t, 80, `sed -i 's/wherefore art thou/out of the blue/' "$1"`, ca, c.upstream, "--format=line", "--filter=message")
+			d.shows("filter: message")
+			d.types("h")
+			d.shows("the next of message is held")
+			heard := make(chan string, 1)
+			go func() { // ends with the client, which has its own time limit
+				out, err := c.talk(t, d)
+				heard <- fmt.Sprint(out, err)
+			}()
+			d.shows("1 held, ")
+			d.types("e")
+			d.shows("[changed by console]")
+			if s := <-heard; !strings.Contains(s, "got out of the blue ☃ 你好") {
+				t.Errorf("juliet: %s", s)
+			}
+			d.types("q")
+			d.given(t)
+		})
+	}
 }
 
 // client is one that is logged in as juliet.
