@@ -81,7 +81,7 @@ func (d *SideBySide) first() firstLook {
 	for _, p := range r.Addresses {
 		same, pairs = "≙", append(pairs, fmt.Sprintf("%s (%s) ≙ %s", p.A, p.Role, p.B))
 	}
-	out.Sides = group{d.drawSide("A", r.A), el("span.pairs", attrs{"title": strings.Join(pairs, "\n")}, same), d.drawSide("B", r.B)}
+	out.Sides = group{d.drawSide("A", r.A), el("span.alike", attrs{"title": strings.Join(pairs, "\n")}, same), d.drawSide("B", r.B)}
 	at := make(map[int32]int)
 	for n, i := range d.differs {
 		if k := r.Rows[i].At; k >= 0 && at[k] == 0 {

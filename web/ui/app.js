@@ -155,8 +155,8 @@ live.on("hello", (m) => {
 	}
 	kinds.know(m.kinds);
 	columns.know(m);
-	notes.can(m.notes);
-	files.can(m);
+	$("note").hidden = !m.notes;
+	files(m);
 	$("keep").hidden = !m.keep;
 });
 
@@ -281,9 +281,9 @@ for (const [group, names, help, run, when] of [
 		else if (player.on) player.close();
 	}],
 	["", ["Escape"], "", () => way.close(), () => way.on],
-	["Page", ["n"], "Write a note", () => notes.open(), () => notes.possible],
+	["Page", ["n"], "Write a note", () => $("note").click(), () => !$("note").hidden],
 	["Page", ["C"], "Clear the list", () => clear(-1)],
-	["Page", ["s", "o"], "Save; open a recording", (e) => $(e.key === "s" ? "save" : "open").click(), () => files.possible],
+	["Page", ["s", "o"], "Save; open a recording", (e) => $(e.key === "s" ? "save" : "open").click(), () => !$("open").hidden],
 	["Intercept", ["i"], "Write a stanza and put it in", () => {
 		views.show("desk");
 		$("xml").focus();

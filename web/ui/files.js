@@ -5,11 +5,11 @@
 import { $, h, why } from "./dom.js";
 import { notice } from "./notice.js";
 
-// filter() tells what the list is filtered by.
+// filter() tells what the list is filtered by. The answer takes what the server says of
+// itself: what is possible, and which recording is shown.
 export function filesOf(filter) {
 	let rec = ""; // which recording is shown
 	let request = null; // on its way
-	let compares = false;
 
 	// post has a request answered. sent(bytes) tells how much of it has gone, said how
 	// far the answer is, which comes in lines; the last one counts.
@@ -75,29 +75,21 @@ export function filesOf(filter) {
 	};
 	$("saving").onclose = $("stop").onclick = () => request?.abort();
 	for (const id of ["open", "compare"]) $(id).onclick = () => {
-		compares = id === "compare";
+		$("pick").value = "";
+		$("pick").onchange = () => send([...$("pick").files], id === "compare");
 		$("pick").click();
 	};
-	$("pick").onchange = () => {
-		send([...$("pick").files], compares);
-		$("pick").value = "";
-	};
 	for (const name of ["dragenter", "dragover", "dragleave", "drop"]) addEventListener(name, (e) => {
-		if (!here.possible || !e.dataTransfer?.types.includes("Files")) return;
+		if ($("open").hidden || !e.dataTransfer?.types.includes("Files")) return;
 		e.preventDefault();
 		$("drop").hidden = name === "drop" || name === "dragleave" && !e.relatedTarget;
 		for (const zone of $("drop").children) zone.classList.toggle("over", zone.contains(e.target));
 		if (name === "drop") send([...e.dataTransfer.files], $("dropcompare").contains(e.target));
 	});
 
-	const here = {
-		// can tells what is possible here.
-		can(m) {
-			rec = m.rec;
-			here.possible = m.files;
-			for (const id of ["save", "open", "compare"]) $(id).hidden = !m.files;
-			$("first").hidden = !rec;
-		},
+	return (m) => {
+		rec = m.rec;
+		for (const id of ["save", "open", "compare"]) $(id).hidden = !m.files;
+		$("first").hidden = !rec;
 	};
-	return here;
 }

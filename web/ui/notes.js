@@ -9,23 +9,26 @@ const lookFor = 3000; // milliseconds in which the details are asked for again
 export function notesOf(ask, chosen) {
 	let on = 0, until = 0, known = 0;
 
-	const notes = {
-		possible: false,
-
-		can(possible) {
-			notes.possible = possible;
-			$("note").hidden = !possible;
-		},
-
-		open() {
-			const { n, heading, summary } = chosen();
-			on = n;
-			$("noteon").textContent = n ? `Note on ${heading}` : "Note at the end of the recording";
-			$("noteabout").textContent = n ? summary : "";
-			$("notetext").value = $("notewrong").textContent = "";
-			$("noting").showModal();
-		},
-
+	$("note").onclick = () => {
+		const { n, heading, summary } = chosen();
+		on = n;
+		$("noteon").textContent = n ? `Note on ${heading}` : "Note at the end of the recording";
+		$("noteabout").textContent = n ? summary : "";
+		$("notetext").value = $("notewrong").textContent = "";
+		$("noting").showModal();
+	};
+	$("noteform").onsubmit = (e) => {
+		e.preventDefault();
+		const text = $("notetext").value.trim();
+		if (!text) $("noting").close();
+		else if (!ask({ op: "note", n: on, text })) $("notewrong").textContent = "the connection is lost; it comes back by itself";
+	};
+	$("notetext").onkeydown = (e) => {
+		if (e.key !== "Enter" || e.shiftKey || e.isComposing) return;
+		e.preventDefault();
+		$("noteform").requestSubmit();
+	};
+	return {
 		done(m) {
 			if (m.error) return $("notewrong").textContent = why(m);
 			until = performance.now() + lookFor;
@@ -39,18 +42,4 @@ export function notesOf(ask, chosen) {
 			return more && n === on && performance.now() < until;
 		},
 	};
-
-	$("note").onclick = notes.open;
-	$("noteform").onsubmit = (e) => {
-		e.preventDefault();
-		const text = $("notetext").value.trim();
-		if (!text) $("noting").close();
-		else if (!ask({ op: "note", n: on, text })) $("notewrong").textContent = "the connection is lost; it comes back by itself";
-	};
-	$("notetext").onkeydown = (e) => {
-		if (e.key !== "Enter" || e.shiftKey || e.isComposing) return;
-		e.preventDefault();
-		$("noteform").requestSubmit();
-	};
-	return notes;
 }
