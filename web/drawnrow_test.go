@@ -91,7 +91,14 @@ func TestDrawnRowsFollow(t *testing.T) {
 	if len(all.Rows) != 20 || len(plain.Rows) != 20 || all.Rows[0].Before != "" || all.Filter != plain.Filter || all.Known != plain.Known {
 		t.Fatalf("%+v", all)
 	}
+	entries, _, err := p.chosen.entries(x, 1, 20)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i := range all.Rows {
+		if i > 0 && all.Rows[i].Before != since(entries[i].T-entries[i-1].T) || all.Rows[i].Start != since(entries[i].T) {
+			t.Errorf("%+v", all.Rows[i])
+		}
 		one := p.rows(asked(t, map[string]any{"draw": true, "from": i + 1, "count": 1})).(drawnRows)
 		if !reflect.DeepEqual(one.Rows, all.Rows[i:i+1]) || one.From != i+1 || one.Rows[0].N != plain.Rows[i].N || i > 0 && one.Rows[0].Before == "" {
 			t.Errorf("%+v, want %+v", one.Rows, all.Rows[i])
