@@ -286,6 +286,6 @@ func TestDropsARecording(t *testing.T) {
 		until(`location.pathname === "/diff.html" && document.querySelector("#verdict")?.textContent.length > 3`))
 	// The first one is where it was; saving says what it does.
 	do(t, ctx, chromedp.Navigate(strings.Split(url, "?")[0]), until(rowTexts+`.includes("the first one")`),
-		run(`document.querySelector("#list").focus()`), chromedp.KeyEvent("s"), until(`document.querySelector("#saving").open`),
+		run(`document.querySelector("#list").focus()`), chromedp.KeyEvent("s"), until(`document.querySelector("#saving").open && document.querySelector("#saveform").elements.form.value === "share"`),
 		run(`document.querySelector("#savego").click()`), until(`document.querySelector("#notice").textContent.includes("-redacted.jsonl")`))
 }

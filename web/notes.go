@@ -31,11 +31,13 @@ type hello struct {
 	Kinds   group `json:"kinds"`
 	Columns group `json:"columns"`
 	Menu    group `json:"menu"`
+
+	Forms group `json:"forms"` // in which it saves a recording
 }
 
 func (s *Server) hello(of *shown) hello {
 	first := of.rec == ""
-	return hello{"hello", first && s.Notes != nil, first && s.Keep != nil, s.Files != nil, of.rec, s.Secrets, first && s.Intercept != nil, chips(), titles(), columnMenu()}
+	return hello{"hello", first && s.Notes != nil, first && s.Keep != nil, s.Files != nil, of.rec, s.Secrets, first && s.Intercept != nil, chips(), titles(), columnMenu(), saveForms()}
 }
 
 // noted answers a note.

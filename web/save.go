@@ -93,6 +93,23 @@ func (s *Server) save(w http.ResponseWriter, r *http.Request) {
 	lines.say(saving{URL: "/api/saved/" + x.id, Name: name, Size: info.Size(), Said: fmt.Sprintf("Saved: %s, %s.", name, size(info.Size()))})
 }
 
+// saveForms draws the choice of what a recording is saved as. The first is chosen: it
+// gives nothing away.
+func saveForms() group {
+	form := func(value, name string, about drawn) drawn {
+		a := attrs{"type": "radio", "name": "form", "value": value}
+		if value == "share" {
+			a["checked"] = ""
+		}
+		return el("label", el("input", a), el("b", name), about)
+	}
+	return group{
+		form("share", "To share", el("small", "Names, addresses, texts and secrets are replaced; forms, sizes and times stay.")),
+		form("page", "Page of what the filter shows", el("small", "One HTML page to read; secrets are masked as here, names and texts stay.")),
+		form("exact", "Exact bytes", el("small.warn", "⚠ With passwords, tokens and all that was said: keep it to yourself.")),
+	}
+}
+
 // saved hands a file out.
 func (s *Server) saved(w http.ResponseWriter, r *http.Request) {
 	x, done := s.shelf.use(r.PathValue("id"))

@@ -2,7 +2,7 @@
 // anywhere on the page; it is sent to the viewer, which keeps it while a page
 // shows it.
 
-import { $, h, why } from "./dom.js";
+import { $, draw, h, why } from "./dom.js";
 import { notice } from "./notice.js";
 
 // filter() tells what the list is filtered by. The answer takes what the server says of
@@ -91,5 +91,6 @@ export function filesOf(filter) {
 		rec = m.rec;
 		for (const id of ["save", "open", "compare"]) $(id).hidden = !m.files;
 		$("first").hidden = !rec;
+		if (!$("forms").firstChild) draw($("forms"), m.forms);
 	};
 }
