@@ -112,7 +112,7 @@
 //	refine   filter, how, field, value   a filter with a value added to it, how = only, not or or: expr
 //	hide     classes            classes of entries that the list leaves out
 //	clear    n                  the list starts behind entry n; -1: behind the last; 0: at the beginning
-//	place    n, by, seq         where an entry is in the list: n, at, exact; by ±1: the next of its connection
+//	place    n, by, seq         where an entry is in the list: n, at, exact, says (in words); by ±1: the next of its connection
 //	ladder   from, count        beside those rows: lanes of the connections, pairs of requests and answers, phases; with draw, what the page shows
 //	follow   n                  the way of the message that entry n is of: stages, lanes; with draw, text
 //	search   text, at, by, most, seq   places of the list whose entries have the text in them, from place at on (by = -1: backwards), up to most: hits, next (go on there; 0 = that was the end), filter, len
