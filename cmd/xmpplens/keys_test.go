@@ -309,7 +309,10 @@ func (d *desktop) signal(t *testing.T, sig syscall.Signal) {
 		err = json.Unmarshal(b, &r)
 	}
 	if err == nil {
-		err = syscall.Kill(r.PID, sig)
+		var p *os.Process
+		if p, err = os.FindProcess(r.PID); err == nil {
+			err = p.Signal(sig)
+		}
 	}
 	if err != nil {
 		t.Fatal(err)
