@@ -263,8 +263,12 @@ type turn struct {
 func (c *conn) prepare(effects []session.Effect, own int) turn {
 	t := turn{effects: effects, own: own}
 	for i := range effects {
-		if e := &effects[i]; e.Do == session.Tap {
+		switch e := &effects[i]; e.Do {
+		case session.Tap:
 			c.tap.put(e)
+		case session.Wait: // it begins now, however long the writes in front of it take
+			id := e.Timer
+			c.bg.wait(id, e.For, func() { c.elapsed(id) })
 		}
 	}
 	c.order.Lock()
@@ -331,7 +335,7 @@ func (c *conn) carryOut(ctx context.Context, t turn) {
 	compressed := false
 	for i := range t.effects {
 		switch e := &t.effects[i]; e.Do {
-		case session.Record:
+		case session.Record, session.Wait:
 		case session.Send, session.Slow:
 			if direct[e.Leg] && !t.locked[e.Leg] { // after something else
 				c.legs[e.Leg].wmu.Lock()
@@ -343,8 +347,6 @@ func (c *conn) carryOut(ctx context.Context, t turn) {
 		case session.Compress:
 			c.legs[e.Leg].compressLocked(e.Unread)
 			compressed = true
-		case session.Wait:
-			c.do(ctx, e) // the leg is kept: more may be sent to it, before what others decided since
 		default:
 			settle()
 			c.do(ctx, e)
@@ -394,8 +396,6 @@ func (c *conn) do(ctx context.Context, e *session.Effect) {
 		l.closeWrite()
 	case session.Linger:
 		l.deadline(lingerLimit)
-	case session.Wait:
-		c.bg.wait(e.Timer, e.For, func() { c.elapsed(e.Timer) })
 	case session.Abort:
 		c.hurry()
 		for i := range c.legs {

@@ -200,7 +200,11 @@ func (p *Proxy) Refuses(conn int, v *session.Verdict, in *session.Injection) err
 // Decide decides about a frame that is held; the error says why that is not
 // possible, and the frame stays.
 func (p *Proxy) Decide(conn int, v session.Verdict) error {
-	return p.do(conn, session.Input{On: session.Decided, Verdict: &v})
+	err := p.do(conn, session.Input{On: session.Decided, Verdict: &v})
+	if err == nil && v.Decision == session.HoldOn {
+		p.poke() // nothing is recorded that would tell
+	}
+	return err
 }
 
 // Inject puts elements into a connection, at the next boundary between elements of

@@ -106,6 +106,33 @@ func TestControlHold(t *testing.T) {
 	_ = h
 }
 
+// Who decides can have more time, or less.
+func TestControlHoldOn(t *testing.T) {
+	p, client, server := peers(t)
+	p.Arm("pause", holdMessages("hold"))
+	io.WriteString(client, "<message>hold</message>")
+	conn, h := held(t, p)
+	v := session.Verdict{Dir: h.Dir, Offset: h.Offset, Decision: session.HoldOn, By: "console"}
+	if err := p.Decide(conn, v); err == nil {
+		t.Error("it is held for no time")
+	}
+	v.For = time.Hour
+	if err := p.Decide(conn, v); err != nil {
+		t.Fatal(err)
+	}
+	if _, h = held(t, p); time.Until(h.Until) < 50*time.Minute {
+		t.Errorf("it is held until %v", h.Until)
+	}
+	v.For = time.Millisecond
+	if err := p.Decide(conn, v); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, server, "<message>hold</message>")
+	if err := p.Decide(conn, v); err == nil {
+		t.Error("what has passed is held on")
+	}
+}
+
 // A client that does not read holds nobody up: neither the other direction, nor
 // who injects.
 func TestControlBlocked(t *testing.T) {

@@ -124,7 +124,7 @@
 //	beat                        is answered by beat: somebody is there
 //	sessions                    connections that are open: conn, client, server, cs and sc (why nothing can be injected in that direction; "" = it can), held
 //	held                        frames that are held: conn, dir, offset, by, behind and size (bytes), until (it passes by itself, Unix time in milliseconds), xml (empty when it is longer than 160 KiB), masked
-//	decide   conn, dir, offset, verdict, xml, seconds, all, by, dry   what becomes of one: verdict is pass, edit and answer (with xml), drop or delay (for seconds); all = those behind it, too
+//	decide   conn, dir, offset, verdict, xml, seconds, all, by, dry   what becomes of one: verdict is pass, edit and answer (with xml), drop, delay (for seconds) or hold (for seconds from now on, before it passes by itself); all = those behind it, too
 //	inject   conn, dir, xml, swallow, by, dry   puts elements into a session; swallow = the answer to an iq does not reach the other side
 //	arm      expr, on           sets a breakpoint, which holds what matches, or takes it away and lets pass what it holds (expr empty: all of them): armed, held, breakpoints
 //	rules    name, on           switches a rule; without a name only lists them: rules

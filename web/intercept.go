@@ -62,9 +62,9 @@ type Verdict struct {
 	Conn    int
 	Dir     string
 	Offset  int64
-	Verdict string  // pass, edit, drop, answer or delay
+	Verdict string  // pass, edit, drop, answer, delay or hold
 	XML     string  // of edit and answer
-	Seconds float64 // of delay
+	Seconds float64 // of delay and hold
 	All     bool    // about what is behind it in its direction, too
 	By      string  // who decides, for the recording
 	Dry     bool    // only checked: the error is the one that there would be

@@ -29,7 +29,8 @@ import (
 type controls struct {
 	tap    bool
 	ring   bool
-	filter string // of what is printed
+	filter string        // of what is printed
+	limit  time.Duration // after which a frame passes that is held
 	state  state
 
 	ask    *question           // nil = keys are commands

@@ -28,9 +28,10 @@ var decisionKeys = []struct {
 	{'d', "d", "d drop", 0, "drop it", func(c *controls, h *web.HeldFrame) []deed { return c.decide(h, "drop", false) }},
 	{'a', "a", "a answer", 0, "drop it, and answer in the peer's place", (*controls).answerIt},
 	{'l', "l", "l later", 1, "let it pass later", (*controls).delay},
+	{'+', "+", "+ more time", 4, "have more time to decide", func(c *controls, h *web.HeldFrame) []deed { return []deed{c.holdOn(h, c.limit)} }},
 	{'n', "n", "n next", 2, "look at the next one that is held", (*controls).next},
-	{'A', "A", "A all pass", 4, "let it pass, and what is held behind it", func(c *controls, h *web.HeldFrame) []deed { return c.decide(h, "pass", true) }},
-	{'D', "D", "D all drop", 5, "drop it, and what is held behind it", func(c *controls, h *web.HeldFrame) []deed { return c.decide(h, "drop", true) }},
+	{'A', "A", "A all pass", 5, "let it pass, and what is held behind it", func(c *controls, h *web.HeldFrame) []deed { return c.decide(h, "pass", true) }},
+	{'D', "D", "D all drop", 6, "drop it, and what is held behind it", func(c *controls, h *web.HeldFrame) []deed { return c.decide(h, "drop", true) }},
 	{keyEsc, "Esc", "Esc leave", 3, "leave it held; h comes back to it", (*controls).leave},
 }
 
@@ -83,6 +84,17 @@ func (c *controls) decide(h *web.HeldFrame, what string, all bool) []deed {
 	return []deed{{do: doDecide, verdict: v}}
 }
 
+// editTime is how long a frame is held while it is edited: nobody writes against the
+// clock, but an editor that is forgotten must not hold it for ever.
+const editTime = 30 * time.Minute
+
+// holdOn holds a frame for a time from now on.
+func (c *controls) holdOn(h *web.HeldFrame, d time.Duration) deed {
+	v := verdict(h, "hold")
+	v.Seconds = d.Seconds()
+	return deed{do: doDecide, verdict: v}
+}
+
 // edit opens the editor.
 func (c *controls) edit(h *web.HeldFrame) []deed {
 	if h.Masked {
@@ -93,19 +105,30 @@ func (c *controls) edit(h *web.HeldFrame) []deed {
 
 // editAs edits what is to go in the place of a frame.
 func (c *controls) editAs(h web.HeldFrame, text string) []deed {
-	return []deed{{do: doEdit, text: text, then: func(r result) []deed {
-		switch {
-		case r.err != nil:
-			return sayError(r.err)
-		case r.text == h.XML:
-			return saying("xmpplens: nothing was changed; the frame is still held")
-		case strings.TrimSpace(r.text) == "":
-			return saying("xmpplens: nothing is left of it; d drops the frame")
-		}
-		v := verdict(&h, "edit")
-		v.XML = r.text
-		return []deed{{do: doDecide, verdict: v, then: c.orAgain(&h, r.text, func(text string) []deed { return c.editAs(h, text) })}}
-	}}}
+	hold := c.holdOn(&h, editTime)
+	hold.then = orSay(func() []deed {
+		return []deed{{do: doEdit, text: text, then: func(r result) []deed {
+			limit := c.holdOn(&h, c.limit)
+			limit.then = func(result) []deed { return nil } // the next one tells
+			return append([]deed{limit}, c.edited(h, r)...)
+		}}}
+	})
+	return []deed{hold}
+}
+
+// edited sends what a frame was edited to.
+func (c *controls) edited(h web.HeldFrame, r result) []deed {
+	switch {
+	case r.err != nil:
+		return sayError(r.err)
+	case r.text == h.XML:
+		return saying("xmpplens: nothing was changed; the frame is still held")
+	case strings.TrimSpace(r.text) == "":
+		return saying("xmpplens: nothing is left of it; d drops the frame")
+	}
+	v := verdict(&h, "edit")
+	v.XML = r.text
+	return []deed{{do: doDecide, verdict: v, then: c.orAgain(&h, r.text, func(text string) []deed { return c.editAs(h, text) })}}
 }
 
 // orAgain says what is wrong with XML, and offers to write it again. A frame that it

@@ -111,7 +111,7 @@ func (p *player) carryOut(deeds []deed) {
 	for _, d := range deeds {
 		p.got = append(p.got, deedText(d))
 		var r result
-		if d.do != doSay && d.do != doShow && len(p.results) > 0 {
+		if d.do != doSay && d.do != doShow && d.verdict.Verdict != "hold" && len(p.results) > 0 {
 			r, p.results = p.results[0], p.results[1:]
 		}
 		if d.then != nil {
@@ -210,7 +210,7 @@ func TestControls(t *testing.T) {
 			<< say the next of stanzas is held
 			>> held CS 7 "rule hold of the console" "<message to='a'/>"
 			<< show CS 7
-			== 1 held, 0:40 left  nothing armed | #1 →  Enter pass  e edit  d drop  a answer  l later  Esc leave
+			== 1 held, 0:40 left  nothing armed | #1 →  Enter pass  e edit  d drop  a answer  l later  + more time  Esc leave
 			>> Enter
 			<< decide pass CS 7
 			>> held
@@ -249,25 +249,35 @@ func TestControls(t *testing.T) {
 			?? text <message>two<message>
 			?? at 21 the element is not closed
 			>> e
+			<< decide hold CS 7 1800
 			<< editor <message>one</message>
+			<< decide hold CS 7 60
 			<< decide edit CS 7  <message>two<message>
 			<< say the XML cannot be sent: line 1, column 22: the element is not closed /     <message>two<message> /                          ^
 			== 1 held, 0:40 left  nothing armed | edit again?  e edit  Esc
 			?? text <message>two</message>
 			>> x e
+			<< decide hold CS 7 1800
 			<< editor <message>two<message>
+			<< decide hold CS 7 60
 			<< decide edit CS 7  <message>two</message>
 			?? text <message>one</message>
 			>> e
+			<< decide hold CS 7 1800
 			<< editor <message>one</message>
+			<< decide hold CS 7 60
 			<< say nothing was changed; the frame is still held
 			?? text
 			>> e
+			<< decide hold CS 7 1800
 			<< editor <message>one</message>
+			<< decide hold CS 7 60
 			<< say nothing is left of it; d drops the frame
 			?? error the editor ended
 			>> e
+			<< decide hold CS 7 1800
 			<< editor <message>one</message>
+			<< decide hold CS 7 60
 			<< say the editor ended`},
 		{"its time is over while it was edited: what was written is kept", `
 			>> held CS 7 "rule pause" "<message>one</message>"
@@ -275,7 +285,9 @@ func TestControls(t *testing.T) {
 			?? text <message>two</message>
 			?? error no frame is held
 			>> e
+			<< decide hold CS 7 1800
 			<< editor <message>one</message>
+			<< decide hold CS 7 60
 			<< decide edit CS 7  <message>two</message>
 			<< say no frame is held / hint: what you wrote is kept: i, and then ↑
 			>> held
@@ -309,6 +321,11 @@ func TestControls(t *testing.T) {
 			<< say the XML cannot be sent: line 2, column 5: it is not closed /     </iq /         ^
 			>> ">" Enter
 			<< decide answer CS 7  <iq> / </iq>`},
+		{"held for longer", `
+			>> held CS 7 "rule pause" "<iq/>"
+			<< show CS 7
+			>> +
+			<< decide hold CS 7 60`},
 		{"delayed", `
 			>> held CS 7 "rule pause" "<iq/>"
 			<< show CS 7
@@ -404,7 +421,7 @@ func TestControls(t *testing.T) {
 			<< quit`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := &player{t: t, width: 80}
+			p := &player{t: t, width: 80, c: controls{limit: time.Minute}}
 			p.play(c.script)
 		})
 	}

@@ -107,9 +107,9 @@ func (x *interceptor) Sessions() (list []web.Session) {
 var decisions = []struct {
 	word     string
 	decision session.Decision
-}{{"pass", session.Pass}, {"edit", session.EditIt}, {"drop", session.DropIt}, {"answer", session.AnswerIt}, {"delay", session.DelayIt}}
+}{{"pass", session.Pass}, {"edit", session.EditIt}, {"drop", session.DropIt}, {"answer", session.AnswerIt}, {"delay", session.DelayIt}, {"hold", session.HoldOn}}
 
-// maxDelay bounds how long a frame is delayed by hand.
+// maxDelay bounds how long a frame is delayed or held on by hand.
 const maxDelay = time.Hour
 
 // Decide implements web.Interceptor.
@@ -121,10 +121,10 @@ func (x *interceptor) Decide(v web.Verdict) error {
 		return d.word == v.Verdict
 	})
 	if i < 0 {
-		return usagef("it is pass, edit, drop, answer or delay", "there is no verdict %.40q", v.Verdict)
+		return usagef("it is pass, edit, drop, answer, delay or hold", "there is no verdict %.40q", v.Verdict)
 	}
 	if v.Seconds < 0 || v.Seconds > maxDelay.Seconds() {
-		return usagef(fmt.Sprintf("seconds go up to %.0f", maxDelay.Seconds()), "a frame cannot be delayed for %v seconds", v.Seconds)
+		return usagef(fmt.Sprintf("seconds go up to %.0f", maxDelay.Seconds()), "a frame cannot be kept for %v seconds", v.Seconds)
 	}
 	what := session.Verdict{
 		Decision: decisions[i].decision, Dir: record.Dir(v.Dir), Offset: v.Offset, Bytes: []byte(v.XML),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/xmpplens/xmpplens/decode/filter"
+	"github.com/xmpplens/xmpplens/proxy/session"
 	"github.com/xmpplens/xmpplens/record"
 	"github.com/xmpplens/xmpplens/web"
 )
@@ -97,6 +99,7 @@ func (k *keyboard) start(ctx context.Context, what keyed) (end func()) {
 	}
 	k.keyed = what
 	k.c.filter, k.c.ring, k.c.tap = what.flag, what.ring != nil, what.x.tap
+	k.c.limit = cmp.Or(what.x.proxy.HoldLimit, session.DefaultHoldLimit)
 	k.mode.away, k.mode.back = k.gate.hide, k.again
 	k.mode.on()
 	undo := k.undo
@@ -229,8 +232,8 @@ func (k *keyboard) run(ctx context.Context, stop <-chan struct{}) {
 
 // look sees what is held.
 func (k *keyboard) look() {
-	armed, _ := k.x.Armed()
 	held := k.x.heldNow()
+	armed, _ := k.x.Armed()
 	for i := range held {
 		held[i].Size = len(held[i].XML)
 		held[i].Masked = !k.secrets && hasSecrets(held[i].XML)

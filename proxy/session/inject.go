@@ -132,14 +132,14 @@ func (s *Session) refusesVerdict(v Verdict) error {
 		return errors.New("session: the connection is closed")
 	case p == nil || p.f.Offset != v.Offset || !p.waiting:
 		return refuse("no frame is held at %s %d: it was decided about, or its time is over", v.Dir, v.Offset)
-	case v.All && (v.Decision == EditIt || v.Decision == AnswerIt):
-		return errors.New("session: an edit and an answer are for one frame")
+	case v.All && (v.Decision == EditIt || v.Decision == AnswerIt || v.Decision == HoldOn):
+		return errors.New("session: an edit, an answer and a longer hold are for one frame")
 	}
 	switch v.Decision {
 	case Pass, DropIt:
-	case DelayIt:
+	case DelayIt, HoldOn:
 		if v.For <= 0 {
-			return errors.New("session: a delay needs a time")
+			return errors.New("session: a delay and a longer hold need a time")
 		}
 	case EditIt:
 		_, err := s.element(v.Dir, v.Bytes)
@@ -147,7 +147,7 @@ func (s *Session) refusesVerdict(v Verdict) error {
 	case AnswerIt:
 		return s.refusesPut(Injection{Dir: other(v.Dir), Bytes: v.Bytes})
 	default:
-		return refuse("no verdict is called %q: it is passed, edited, dropped, answered or delayed", v.Decision)
+		return refuse("no verdict is called %q: it is passed, edited, dropped, answered, delayed or held", v.Decision)
 	}
 	return nil
 }

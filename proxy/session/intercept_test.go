@@ -162,11 +162,13 @@ func (f *fray) step() {
 	case 8:
 		if held := s.Held(); len(held) > 0 {
 			v := Verdict{Dir: held[0].Dir, Offset: held[0].Offset, By: "viewer", All: f.r.IntN(3) == 0}
-			switch v.Decision = []Decision{Pass, EditIt, DropIt, AnswerIt, DelayIt}[f.r.IntN(5)]; v.Decision {
+			switch v.Decision = []Decision{Pass, EditIt, DropIt, AnswerIt, DelayIt, HoldOn}[f.r.IntN(6)]; v.Decision {
 			case EditIt, AnswerIt:
 				v.Bytes, v.All = f.stanza("verdict"), false
 			case DelayIt:
 				v.For = time.Second
+			case HoldOn:
+				v.For, v.All = time.Second, false
 			}
 			in := Input{On: Decided, Verdict: &v}
 			if err := s.Refuses(in); err != nil && v.Decision != AnswerIt {

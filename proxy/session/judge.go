@@ -235,6 +235,7 @@ const (
 	DropIt     Decision = "dropped"  // as Drop
 	AnswerIt   Decision = "answered" // as Answer, with Bytes
 	DelayIt    Decision = "delayed"  // it passes after For
+	HoldOn     Decision = "held"     // it waits for a verdict For from now on; not recorded
 	NotDecided Decision = ""
 )
 
@@ -247,8 +248,8 @@ type Verdict struct {
 	For      time.Duration
 	By       string
 	// All decides about what is behind it in its direction in the same way, as
-	// far as it was received and would be held; EditIt and AnswerIt cannot be
-	// for all.
+	// far as it was received and would be held; EditIt, AnswerIt and HoldOn
+	// cannot be for all.
 	All bool
 }
 

@@ -262,6 +262,11 @@ func (s *Session) decided(v Verdict) {
 	if p == nil || p.f.Offset != v.Offset {
 		return
 	}
+	if v.Decision == HoldOn {
+		delete(s.ic.timers, p.timer)
+		p.timer = s.after(v.For, func() { s.expired(v.Dir, v.Offset) })
+		return
+	}
 	if v.All {
 		w.all, w.until = v, s.half(v.Dir).off
 		w.all.All = false
