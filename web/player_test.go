@@ -15,10 +15,10 @@ import (
 	"github.com/xmpplens/xmpplens/record/timeline"
 )
 
-// The page has to come quickly, and to be read: all of it stays under 150 KB, as it is
+// The page has to come quickly, and to be read: all of it stays under 150 kB, as it is
 // written and served.
 func TestPageIsSmall(t *testing.T) {
-	const most = 150 << 10
+	const most = 150_000
 	all, err := files.ReadDir("ui")
 	if err != nil {
 		t.Fatal(err)

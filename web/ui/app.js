@@ -129,7 +129,7 @@ const player = new Player({
 	},
 	closed: () => {
 		list.setHead(null);
-		$("replay").setAttribute("aria-pressed", false);
+		$("replay").ariaPressed = false;
 		$("list").focus();
 		button();
 	},
@@ -200,7 +200,7 @@ function replay() {
 	if (player.on) return player.close();
 	list.setFollow(true);
 	player.open(list.chosen);
-	$("replay").setAttribute("aria-pressed", true);
+	$("replay").ariaPressed = true;
 	button();
 }
 $("replay").onclick = replay;
@@ -259,7 +259,7 @@ function state(name, text) {
 function button() {
 	const on = list.follow;
 	$("follow").hidden = player.on ? on : done;
-	$("follow").setAttribute("aria-pressed", on);
+	$("follow").ariaPressed = on;
 	$("follow").textContent = on && !player.on ? "Pause" : "Follow";
 	moving.draw();
 }
@@ -297,8 +297,7 @@ for (const [group, names, help, run, when] of [
 	}, () => list.row(list.chosen)],
 	["Ladder", [".", ","], "Next stage of the way, and the one before", (e) => way.step(e.key === "." ? 1 : -1), () => way.on],
 	["Player", ["p"], "Play back", replay],
-	["Player", ["ArrowLeft", "ArrowRight"], "Entry before and next", (e) => player.step(e.key === "ArrowLeft" ? -1 : 1, false), () => player.on],
-	["Player", ["Shift+ArrowLeft", "Shift+ArrowRight"], "Stanza before and next", (e) => player.step(e.key === "ArrowLeft" ? -1 : 1, true), () => player.on],
+	["Player", ["ArrowLeft", "ArrowRight", "Shift+ArrowLeft", "Shift+ArrowRight"], "Entry before and next; stanza", (e) => player.step(e.key === "ArrowLeft" ? -1 : 1, e.shiftKey), () => player.on],
 	["Player", ["+", "-"], "Faster and slower", (e) => player.faster(e.key === "+" ? 1 : -1), () => player.on],
 	["Player", ["t"], "Jump to a time or an entry", () => $("jump").focus(), () => player.on],
 ]) keys.add({ keys: names, group, help, run, when });

@@ -15,19 +15,16 @@ export class Desk {
 	#seq = 0; #typing = 0; #caret = 0; #from = 0;
 	on = false; // it is on the screen
 
-	// to has ask(request), say(text) and filter(), the expression that the list has.
+	// to has ask(request) and say(text).
 	constructor(live, to) {
 		this.#to = to;
 		for (const op of ["desk", "check", "templates", "decide", "inject", "arm", "rules"]) live.on(op, (m) => this[`_${op}`](m));
 		live.on("status", () => this.on && this.#look());
 		$("desk").onclick = (e) => this.#clicked(e.target.closest("[data-op], [data-word]"));
-		$("arm").onsubmit = (e) => {
+		$("desk").onsubmit = (e) => {
 			e.preventDefault();
-			this.arm($("point").value);
-		};
-		$("compose").onsubmit = (e) => {
-			e.preventDefault();
-			this.#send();
+			if (e.target.id === "arm") this.arm($("point").value);
+			else this.#send();
 		};
 		$("unsend").onclick = () => this.#write(null, "");
 		this.#target.onchange = () => this.#aimed();
@@ -90,8 +87,7 @@ export class Desk {
 		const { op, word, conn, dir, offset, verdict, seconds, xml, expr, name } = el.dataset;
 		if (word) {
 			this.#xml.setRangeText(word, this.#from, this.#xml.selectionStart, "end");
-			this.#xml.focus();
-			return this.#check();
+			return this.#focus();
 		}
 		if (op === "arm") return this.#to.ask({ op, expr, on: false });
 		if (op === "rules") return this.#to.ask({ op, name, on: el.checked });
@@ -107,6 +103,10 @@ export class Desk {
 		$("aim").hidden = $("swallowing").hidden = !!doing;
 		$("unsend").hidden = !xml;
 		this.#xml.value = xml;
+		this.#focus();
+	}
+
+	#focus() {
 		this.#xml.focus();
 		this.#check();
 	}

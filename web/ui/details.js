@@ -110,7 +110,7 @@ export class Details {
 		localStorage.setItem("tab", way);
 		for (const tab of $("ways").children) {
 			const on = tab.id === `way-${way}`;
-			tab.setAttribute("aria-selected", on);
+			tab.ariaSelected = on;
 			tab.tabIndex = on ? 0 : -1;
 		}
 		$("way").setAttribute("aria-labelledby", `way-${way}`);

@@ -39,7 +39,7 @@ export class Views {
 		this.name = name;
 		for (const [n, { tab, section }] of this.#all) {
 			section.hidden = section !== this.#all.get(name).section; // two may share one
-			tab.setAttribute("aria-selected", n === name);
+			tab.ariaSelected = n === name;
 			tab.tabIndex = n === name ? 0 : -1;
 		}
 		const first = this.#all.keys().next().value;
