@@ -106,6 +106,7 @@ func (d *desktop) romeo(t *testing.T, messages int) <-chan string {
 // The next message is held, edited in the editor, twice since the first time it is no
 // XML, and arrives as it was edited.
 func TestHoldAndEdit(t *testing.T) {
+	t.Parallel()
 	const once = `if grep -q wherefore "$1"; then sed -i 's/wherefore art thou/out of the blue/; s/<.body>//' "$1"; else sed -i 's/blue/blue<\/body>/' "$1"; fi`
 	d := sits(t, 80, once)
 	heard := d.romeo(t, 1)
@@ -143,6 +144,7 @@ func TestHoldAndEdit(t *testing.T) {
 // All that follows is held and decided about with keys: one is dropped, one is passed
 // later, the rest with r.
 func TestPauseKey(t *testing.T) {
+	t.Parallel()
 	d := sits(t, 200, "exit 1")
 	juliet := d.client(t)
 	d.types("p")
@@ -178,6 +180,7 @@ func TestPauseKey(t *testing.T) {
 // The same with other clients and servers: what juliet says to herself is edited on its
 // way to the server.
 func TestEditElsewhere(t *testing.T) {
+	t.Parallel()
 	ca := proxytest.NewCA(t)
 	prosody := proxytest.StartProsody(t, ca, host)
 	prosody.Register(t, "juliet", host, "capulet")
@@ -230,6 +233,7 @@ func (d *desktop) client(t *testing.T) *proxytest.Client {
 
 // A stanza is typed, with a mistake first, and answered in the place of the server.
 func TestInjectKey(t *testing.T) {
+	t.Parallel()
 	d := sits(t, 80, `sed -i 's/x/<message id="written"><body>from the editor<\/body><\/message>/' "$1"`)
 	d.types("i")
 	d.shows("there is no connection to inject into")
@@ -273,6 +277,7 @@ func TestInjectKey(t *testing.T) {
 // Who ends the proxy ends the editor, too, and has the terminal back; Ctrl-C in the
 // editor is not for the proxy.
 func TestEditorEnds(t *testing.T) {
+	t.Parallel()
 	d := sits(t, 80, `trap 'echo interrupted' INT; echo here it is; while :; do sleep 0.1; done`)
 	juliet := d.client(t)
 	d.types("i", "c", "C-o")
@@ -321,6 +326,7 @@ func (d *desktop) signal(t *testing.T, sig syscall.Signal) {
 
 // However it ends, the terminal is what it was.
 func TestTerminalGivenBack(t *testing.T) {
+	t.Parallel()
 	for name, end := range map[string]func(*testing.T, *desktop){
 		"by Ctrl-C":      func(_ *testing.T, d *desktop) { d.types("C-c") },
 		"by SIGTERM":     func(t *testing.T, d *desktop) { d.signal(t, syscall.SIGTERM) },
@@ -350,6 +356,7 @@ func TestTerminalGivenBack(t *testing.T) {
 
 // After Ctrl-Z the shell has the terminal, after fg the keys are taken again.
 func TestSuspendKey(t *testing.T) {
+	t.Parallel()
 	s := newScreen(t, 80)
 	dir := t.TempDir()
 	s.types(fmt.Sprintf("set -m; cd %s; %s proxy --no-web --ca-dir ca -l 127.0.0.1:0 127.0.0.1:1", dir, xmpplens(t).Path), "Enter")
@@ -384,6 +391,7 @@ func TestSuspendKey(t *testing.T) {
 // Where stdin is no terminal nothing reads it, and where stdout is none nothing but data
 // goes there.
 func TestKeysWithoutTerminal(t *testing.T) {
+	t.Parallel()
 	s := newScreen(t, 80)
 	dir := t.TempDir()
 	path := xmpplens(t).Path
