@@ -48,7 +48,11 @@ func (e editor) edit(ctx context.Context, text string) (string, error) {
 		return "", err
 	}
 	name := e.command()
-	cmd := exec.CommandContext(ctx, "sh", "-c", name+` "$@"`, name, path)
+	line := name + ` "$@"`
+	if !strings.ContainsAny(name, "=;|&<>()") {
+		line = "exec " + line // a signal is for the editor, not for a shell in front of it
+	}
+	cmd := exec.CommandContext(ctx, "sh", "-c", line, name, path)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = e.in, e.out, e.out
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = editorEnd

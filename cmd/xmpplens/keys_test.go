@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -278,7 +279,8 @@ func TestInjectKey(t *testing.T) {
 // editor is not for the proxy.
 func TestEditorEnds(t *testing.T) {
 	t.Parallel()
-	d := sits(t, 80, `trap 'echo interrupted' INT; echo here it is; while :; do sleep 0.1; done`)
+	pid := filepath.Join(t.TempDir(), "pid")
+	d := sits(t, 80, `echo $$ > `+pid+`; trap 'echo interrupted' INT; echo here it is; while :; do sleep 0.1; done`)
 	juliet := d.client(t)
 	d.types("i", "c", "C-o")
 	d.shows("here it is")
@@ -299,6 +301,20 @@ func TestEditorEnds(t *testing.T) {
 	d.given(t)
 	d.shows("injected by send")
 	d.shows("code 0")
+	b, err := os.ReadFile(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(10 * time.Second); syscall.Kill(id, 0) == nil; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			syscall.Kill(id, syscall.SIGKILL)
+			t.Fatal("the editor goes on")
+		}
+	}
 }
 
 // signal sends a signal to the proxy.
