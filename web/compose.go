@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/xmpplens/xmpplens/decode/stanza"
@@ -55,6 +56,7 @@ func (p *page) check(q request) any {
 	case direction(want.Dir) != nil:
 		err = &refusal{Text: "there is no connection to send it into", Fix: "wait for a client to connect"}
 	case want.Verdict != "":
+		waitFor(x, want.Conn, want.Dir, want.Offset)
 		err = x.Decide(Verdict{Conn: want.Conn, Dir: want.Dir, Offset: want.Offset, Verdict: want.Verdict, XML: want.XML, Dry: true})
 	default:
 		err = x.Inject(Injection{Conn: want.Conn, Dir: want.Dir, XML: want.XML, Dry: true})
@@ -75,6 +77,22 @@ func (p *page) check(q request) any {
 		out.Drawn = append(out.Drawn, t)
 	}
 	return out
+}
+
+// writing is how long a frame is held at least from when somebody wrote last at what is
+// to go in its place: nobody writes against the clock.
+const writing = 5 * time.Minute
+
+// waitFor holds a frame for somebody who writes.
+func waitFor(x Interceptor, conn int, dir string, offset int64) {
+	for _, s := range x.Sessions() {
+		for _, h := range s.Held {
+			if s.Conn == conn && h.Dir == dir && h.Offset == offset && time.Until(time.UnixMilli(h.Until)) < writing-time.Minute {
+				// When it has gone meanwhile, the check says so.
+				_ = x.Decide(Verdict{Conn: conn, Dir: dir, Offset: offset, Verdict: "hold", Seconds: writing.Seconds(), By: "viewer"})
+			}
+		}
+	}
 }
 
 // tokensAround draws XML in colour, with a mark at a place.

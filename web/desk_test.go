@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/xmpplens/xmpplens/record/timeline"
 )
@@ -113,6 +114,27 @@ func TestCheck(t *testing.T) {
 	}
 	if got := drawing(t, p, `{"op":"check","conn":1,"dir":"SC","xml":" "}`); !strings.Contains(got, "there is nothing to send") {
 		t.Error(got)
+	}
+}
+
+// As long as somebody writes what is to go in its place a frame is held; one that is
+// held for longer anyway stays that.
+func TestCheckHoldsOn(t *testing.T) {
+	x, p := deskOf(t)
+	soon, late := time.Now().Add(time.Second).UnixMilli(), time.Now().Add(time.Hour).UnixMilli()
+	x.list = []Session{{Conn: 1, Held: []HeldFrame{{Conn: 1, Dir: "CS", Offset: 7, Until: soon}, {Conn: 1, Dir: "SC", Offset: 9, Until: late}}}}
+	for range 2 {
+		for _, q := range []string{
+			`{"op":"check","conn":1,"dir":"CS","offset":7,"verdict":"edit","xml":"<a/>"}`,
+			`{"op":"check","conn":1,"dir":"SC","offset":9,"verdict":"answer","xml":"<a/>"}`,
+			`{"op":"check","conn":1,"dir":"SC","offset":8,"verdict":"edit","xml":"<a/>"}`,
+			`{"op":"check","conn":1,"dir":"CS","xml":"<a/>"}`,
+		} {
+			drawing(t, p, q)
+		}
+	}
+	if held := x.list[0].Held; len(x.verdicts) != 1 || x.verdicts[0].Verdict != "hold" || held[0].Until < soon+60_000 || held[1].Until != late {
+		t.Errorf("%+v, held are %+v", x.verdicts, held)
 	}
 }
 

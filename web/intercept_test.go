@@ -54,6 +54,10 @@ func (x *sessionsOf) Decide(v Verdict) error {
 	for i := range x.list {
 		s := &x.list[i]
 		for j, h := range s.Held {
+			if h.Dir == v.Dir && h.Offset == v.Offset && v.Verdict == "hold" {
+				s.Held[j].Until = time.Now().Add(time.Duration(v.Seconds * float64(time.Second))).UnixMilli()
+				return nil
+			}
 			if h.Dir == v.Dir && h.Offset == v.Offset {
 				s.Held = slices.Delete(s.Held, j, j+1)
 				x.poke()
