@@ -131,7 +131,7 @@ func heldFrame(h HeldFrame, names [2]string) drawn {
 		el("div.buttons",
 			decide("Pass", "pass", "As it is (P)", nil), edit, decide("Drop", "drop", "It is not sent on (D)", nil),
 			decide("Answer…", "answer", "Drop it, and answer in the peer's place", attrs{"data-xml": answerFor(h.XML)}),
-			decide("Delay 5 s", "delay", "Then it passes", attrs{"data-seconds": "5"}), pass, drop))
+			decide("Delay 5 s", "delay", "Then it passes", attrs{"data-seconds": "5"}), decide("More time", "hold", "Half an hour", attrs{"data-seconds": "1800"}), pass, drop))
 }
 
 // ruleLine draws a rule with its switch.

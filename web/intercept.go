@@ -195,7 +195,10 @@ func (p *page) decide(q request) any {
 		want.By = p.who(want.By)
 		err = x.Decide(want)
 	}
-	return answering("decide", err)
+	return struct {
+		answerTo
+		Verdict string `json:"verdict"`
+	}{answering("decide", err), want.Verdict}
 }
 
 // inject puts elements into a session.

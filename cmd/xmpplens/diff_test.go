@@ -153,7 +153,7 @@ func TestDiffInTheViewer(t *testing.T) {
 		if !strings.HasSuffix(resp.Request.URL.Path, "/diff.html") || !strings.Contains(string(page), "diff.js") {
 			t.Errorf("%s: %s", resp.Request.URL, page)
 		}
-		for path, want := range map[string]string{"diff": `"verdict":"`, "diff/rows?from=1&count=20": `"sign":"`, "diff/entry?at=1": `"difference":{"class":"`} {
+		for path, want := range map[string]string{"diff": `"verdict":"`, "diff/rows?from=1&count=20": `["span.sign"`, "diff/entry?at=1": `["div.change`} {
 			resp, err := client.Get(resp.Request.URL.ResolveReference(&neturl.URL{Path: "/"}).String() + path)
 			if err != nil {
 				t.Fatal(err)

@@ -159,7 +159,7 @@ export class Desk {
 
 	_decide(m) {
 		if (m.error) return this.#to.say(why(m));
-		if (this.#doing) this.#write(null, "");
+		if (this.#doing && m.verdict !== "hold") this.#write(null, "");
 		this.#look();
 	}
 
