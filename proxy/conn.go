@@ -163,7 +163,9 @@ func (c *conn) startServer(ctx context.Context) {
 	c.mu.Unlock()
 	if ready {
 		c.started = true
-		c.wg.Go(func() {
+		c.wg.Add(1)
+		c.p.workers.run(func() {
+			defer c.wg.Done()
 			defer c.p.crashed()
 			c.serverToClient(ctx)
 		})

@@ -94,12 +94,13 @@ type Proxy struct {
 	// a connection panics: what was changed outside of it, a terminal, can be undone.
 	Crashed func()
 
-	last   atomic.Int64 // number of the newest connection
-	own    []net.Addr   // what is listened on; set before the first client is accepted
-	mu     sync.Mutex
-	conns  map[*conn]struct{} // guarded by mu
-	ending bool               // guarded by mu: no session begins any more
-	wg     sync.WaitGroup     // one for each connection
+	last    atomic.Int64 // number of the newest connection
+	own     []net.Addr   // what is listened on; set before the first client is accepted
+	mu      sync.Mutex
+	conns   map[*conn]struct{} // guarded by mu
+	ending  bool               // guarded by mu: no session begins any more
+	wg      sync.WaitGroup     // one for each connection
+	workers workers            // its goroutines
 
 	arms        arms
 	watch       watchers
@@ -172,6 +173,7 @@ func (p *Proxy) Serve(ctx context.Context, listeners ...net.Listener) error {
 		d.ln.Close()
 	}
 	p.endSessions(cancel)
+	p.workers.end()
 	stopKeys()
 	return errors.Join(errs...)
 }
@@ -226,10 +228,10 @@ func (p *Proxy) acceptClients(ctx, work context.Context, d door) error {
 			nc.Close()
 			return nil
 		}
-		go func() {
+		p.workers.run(func() {
 			defer p.ended(c)
 			c.clientToServer(work)
-		}()
+		})
 	}
 }
 
