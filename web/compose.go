@@ -73,9 +73,7 @@ func (p *page) check(q request) any {
 			out.Error = fmt.Sprintf("%s: %s", placeIn(want.XML, at), strings.TrimPrefix(e.Error(), fmt.Sprintf("at byte %d: ", e.At())))
 		}
 	}
-	for _, t := range tokensAround(want.XML, at) {
-		out.Drawn = append(out.Drawn, t)
-	}
+	out.Drawn = append(out.Drawn, tokensAround(want.XML, at)...)
 	return out
 }
 
