@@ -27,6 +27,7 @@ type Set struct {
 	mu      sync.Mutex
 	entries []*entry     // guarded by mu; the list is never changed, but replaced
 	version atomic.Int64 // grows with every change of entries
+	telling sync.Mutex   // held while Changed runs
 }
 
 // entry is a rule in a Set.
@@ -142,19 +143,15 @@ func (s *Set) Switch(name string, on bool) error {
 	return nil
 }
 
-// changed ends a change: it lets mu go and tells.
+// changed ends a change: it lets mu go and tells. Of two changes at a time each tells
+// what is so then, not what it made so: the last word is right whoever has it.
 func (s *Set) changed() {
 	s.version.Add(1)
-	n := 0
-	for _, e := range s.entries {
-		if e.on.Load() {
-			n++
-		}
-	}
-	tell := s.Changed
 	s.mu.Unlock()
-	if tell != nil {
-		tell(n)
+	if s.Changed != nil {
+		s.telling.Lock()
+		defer s.telling.Unlock()
+		s.Changed(s.On())
 	}
 }
 
