@@ -249,6 +249,7 @@ func (c *conn) elapsed(timer int64) {
 	defer c.p.crashed()
 	c.mu.Lock()
 	c.carryOut(context.Background(), c.prepare(c.sess.Handle(session.Input{On: session.Elapsed, Timer: timer}), noLeg))
+	c.p.poke()
 }
 
 // A turn is what was decided and has its place in the order: carryOut does it.
@@ -264,6 +265,7 @@ type turn struct {
 // holds mu, which is given back. carryOut has to follow: it may wait for the peers.
 func (c *conn) prepare(effects []session.Effect, own int) turn {
 	t := turn{effects: effects, own: own}
+	changed := false // what is held, mostly: each has its time, also where nothing is recorded any more
 	for i := range effects {
 		switch e := &effects[i]; e.Do {
 		case session.Tap:
@@ -271,6 +273,10 @@ func (c *conn) prepare(effects []session.Effect, own int) turn {
 		case session.Wait: // it begins now, however long the writes in front of it take
 			id := e.Timer
 			c.bg.wait(id, e.For, func() { c.elapsed(id) })
+			changed = true
+		case session.Unwait:
+			c.bg.unwait(e.Timer)
+			changed = true
 		}
 	}
 	c.order.Lock()
@@ -278,9 +284,10 @@ func (c *conn) prepare(effects []session.Effect, own int) turn {
 	// The log leads the wire, in the order of the decisions.
 	if len(effects) > 0 && effects[0].Do == session.Record {
 		c.p.Log.Append(effects[0].Events...) // its error sticks in the log, which tells whoever watches it
-		if tells(effects[0].Events) {
-			defer c.p.poke()
-		}
+		changed = changed || tells(effects[0].Events)
+	}
+	if changed {
+		defer c.p.poke()
 	}
 	for i := range effects {
 		e := &effects[i]
@@ -337,7 +344,7 @@ func (c *conn) carryOut(ctx context.Context, t turn) {
 	compressed := false
 	for i := range t.effects {
 		switch e := &t.effects[i]; e.Do {
-		case session.Record, session.Wait:
+		case session.Record, session.Wait, session.Unwait:
 		case session.Send, session.Slow:
 			if direct[e.Leg] && !t.locked[e.Leg] { // after something else
 				c.legs[e.Leg].wmu.Lock()

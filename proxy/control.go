@@ -200,11 +200,7 @@ func (p *Proxy) Refuses(conn int, v *session.Verdict, in *session.Injection) err
 // Decide decides about a frame that is held; the error says why that is not
 // possible, and the frame stays.
 func (p *Proxy) Decide(conn int, v session.Verdict) error {
-	err := p.do(conn, session.Input{On: session.Decided, Verdict: &v})
-	if err == nil && v.Decision == session.HoldOn {
-		p.poke() // nothing is recorded that would tell
-	}
-	return err
+	return p.do(conn, session.Input{On: session.Decided, Verdict: &v})
 }
 
 // Inject puts elements into a connection, at the next boundary between elements of
@@ -345,6 +341,16 @@ func (b *background) wait(id int64, d time.Duration, f func()) {
 		b.mu.Unlock()
 		b.run(f)
 	}), time.Now().Add(d)}
+}
+
+// unwait has nothing run any more.
+func (b *background) unwait(id int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if t, there := b.timers[id]; there {
+		t.Stop()
+		delete(b.timers, id)
+	}
 }
 
 // end stops the timers and waits for what runs.

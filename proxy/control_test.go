@@ -133,6 +133,66 @@ func TestControlHoldOn(t *testing.T) {
 	}
 }
 
+// What is decided about leaves no timer behind, however often it was held on.
+func TestControlTimers(t *testing.T) {
+	p, client, server := peers(t)
+	p.Arm("pause", holdMessages("hold"))
+	io.WriteString(client, "<message>hold</message>")
+	conn, h := held(t, p)
+	v := session.Verdict{Dir: h.Dir, Offset: h.Offset, Decision: session.HoldOn, For: time.Hour, By: "viewer"}
+	for range 3 {
+		if err := p.Decide(conn, v); err != nil {
+			t.Fatal(err)
+		}
+		if n := proxy.Timers(p); n != 1 {
+			t.Errorf("one frame is held with %d timers", n)
+		}
+	}
+	v.Decision = session.DropIt
+	if err := p.Decide(conn, v); err != nil {
+		t.Fatal(err)
+	}
+	if n := proxy.Timers(p); n != 0 {
+		t.Errorf("%d timers of nothing", n)
+	}
+	io.WriteString(client, "<presence/>")
+	expect(t, server, "<presence/>")
+}
+
+// Who watches is told of what is held in a connection that is not recorded any more.
+func TestControlMuted(t *testing.T) {
+	p, client, server := peers(t)
+	p.Arm("stop", func(int) session.Judge {
+		return session.JudgeFunc(func(seen session.Seen) session.Plan {
+			if !seen.Fixed && string(seen.Frame.Name) == "presence" {
+				return session.Plan{session.StopRecording{}}
+			}
+			return nil
+		})
+	})
+	p.Arm("pause", holdMessages("hold"))
+	io.WriteString(client, "<presence/>")
+	expect(t, server, "<presence/>")
+	changes, stop := p.Watch()
+	defer stop()
+	told := func(of string) {
+		t.Helper()
+		select {
+		case <-changes:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("nobody told of %s", of)
+		}
+	}
+	io.WriteString(client, "<message>hold</message>")
+	told("the hold")
+	conn, h := held(t, p)
+	if err := p.Decide(conn, session.Verdict{Dir: h.Dir, Offset: h.Offset, Decision: session.Pass}); err != nil {
+		t.Fatal(err)
+	}
+	told("the verdict")
+	expect(t, server, "<message>hold</message>")
+}
+
 // A client that does not read holds nobody up: neither the other direction, nor
 // who injects.
 func TestControlBlocked(t *testing.T) {

@@ -10,6 +10,18 @@ import (
 	"github.com/xmpplens/xmpplens/record"
 )
 
+// Timers is how many are set in the connections of a proxy.
+func Timers(p *Proxy) (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		c.bg.mu.Lock()
+		n += len(c.bg.timers)
+		c.bg.mu.Unlock()
+	}
+	return n
+}
+
 // What was decided first goes out first, also when the second was queued before the
 // goroutine that holds the leg came to write.
 func TestLegOrder(t *testing.T) {

@@ -79,6 +79,7 @@ const (
 	Upgrade                   // open a WebSocket with the server, as the client asked, and answer the client as the server did; answer Upgraded or Refused
 	Linger                    // give Leg a short time to say more, then treat it as closed
 	Wait                      // answer Elapsed with Timer after For
+	Unwait                    // Elapsed is not wanted any more: Timer
 	Slow                      // send no more than Rate bytes a second to Leg from here on; 0 = as fast as it goes
 	Abort                     // reset both legs
 	Alert                     // end the TLS layer of Leg with a fatal alert

@@ -21,7 +21,7 @@ func (s *Session) releaseWay(d record.Dir) {
 	}
 	if s.between(d) {
 		for _, m := range w.moved {
-			delete(s.ic.timers, m.timer)
+			s.forget(m.timer)
 			s.putMoved(m)
 		}
 		w.moved = nil
@@ -44,7 +44,7 @@ func (s *Session) endWays() {
 		w.queue = nil
 		p := w.pend
 		if p != nil {
-			w.pend = nil
+			s.unpend(p)
 			s.outcome(p, "dropped", nil, r)
 		}
 		if !s.ic.on || s.armed || s.ws != nil {

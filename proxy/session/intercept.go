@@ -520,7 +520,7 @@ func (s *Session) lose(d record.Dir, r Reason) {
 	w := s.way(d)
 	s.loseMoved(w)
 	if p := w.pend; p != nil {
-		w.pend = nil
+		s.unpend(p)
 		s.outcome(p, "dropped", nil, r)
 	}
 	w.queue = nil

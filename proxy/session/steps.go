@@ -187,6 +187,14 @@ func (s *Session) after(d time.Duration, f func()) int64 {
 	return ic.timer
 }
 
+// forget gives up what after asked for, unless it has come.
+func (s *Session) forget(timer int64) {
+	if s.ic.timers[timer] != nil {
+		delete(s.ic.timers, timer)
+		s.do(Effect{Do: Unwait, Timer: timer})
+	}
+}
+
 func (s *Session) elapsed(timer int64) {
 	if f := s.ic.timers[timer]; f != nil {
 		delete(s.ic.timers, timer)
@@ -221,7 +229,7 @@ func (s *Session) goesFree(p *pending, r Reason) {
 
 func (s *Session) unpend(p *pending) {
 	s.way(p.d).pend = nil
-	delete(s.ic.timers, p.timer)
+	s.forget(p.timer)
 }
 
 // resumeWay goes on behind a frame that was held.
@@ -263,7 +271,7 @@ func (s *Session) decided(v Verdict) {
 		return
 	}
 	if v.Decision == HoldOn {
-		delete(s.ic.timers, p.timer)
+		s.forget(p.timer)
 		p.timer = s.after(v.For, func() { s.expired(v.Dir, v.Offset) })
 		return
 	}
@@ -559,7 +567,7 @@ func (s *Session) countDown(p *pending) {
 			left = append(left, m)
 			continue
 		}
-		delete(s.ic.timers, m.timer)
+		s.forget(m.timer)
 		s.putMoved(m)
 	}
 	w.moved = left
@@ -585,7 +593,7 @@ func (s *Session) late(m *pending) {
 // loseMoved forgets what was to go behind others: it is lost with the connection.
 func (s *Session) loseMoved(w *way) {
 	for _, m := range w.moved {
-		delete(s.ic.timers, m.timer)
+		s.forget(m.timer)
 	}
 	w.moved = nil
 }
