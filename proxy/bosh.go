@@ -163,6 +163,7 @@ func (b *boshFront) session(sid string, r *http.Request) (*boshSession, error) {
 // handle gives the session an input and carries out the answer, but for bytes to
 // the leg that they go on to, which are put into out. The caller holds mu.
 func (s *boshSession) handle(out *bytes.Buffer, in session.Input) {
+	defer s.b.f.p.fatal()
 	for _, e := range s.sess.Handle(in) {
 		switch {
 		case e.Do == session.Record:

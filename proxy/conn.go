@@ -330,6 +330,7 @@ func (c *conn) carryOut(ctx context.Context, t turn) {
 				fails(leg, l.flush())
 			case t.others[i]:
 				c.bg.run(func() {
+					defer c.p.crashed()
 					if err := l.flush(); err != nil {
 						c.handle(context.Background(), session.Input{On: session.WriteFailed, Leg: leg, Err: endError(err)})
 					}
@@ -461,6 +462,7 @@ func (c *conn) dial(ctx context.Context, e *session.Effect) (dialled, error) {
 
 // shutdown ends the session in an orderly way, because the proxy ends.
 func (c *conn) shutdown() {
+	defer c.p.crashed()
 	c.hurry()
 	c.deadlines(drainLimit) // frees writes that the peer does not take
 	c.handle(context.Background(), session.Input{On: session.Shutdown})

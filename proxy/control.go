@@ -367,6 +367,7 @@ func (b *background) end() {
 
 // arm changes one of those who are asked about frames.
 func (c *conn) arm(name string, f Factory) {
+	defer c.p.crashed()
 	var x session.Judge
 	if f != nil {
 		x = f(c.id)
@@ -378,6 +379,7 @@ func (c *conn) arm(name string, f Factory) {
 
 // ask hands in what people want, if it is possible.
 func (c *conn) ask(in session.Input) error {
+	defer c.p.fatal()
 	c.mu.Lock()
 	if err := c.sess.Refuses(in); err != nil {
 		c.mu.Unlock()
@@ -391,7 +393,10 @@ func (c *conn) ask(in session.Input) error {
 // goroutine. The caller holds mu, which is given back.
 func (c *conn) background(in session.Input) {
 	t := c.prepare(c.sess.Handle(in), noLeg)
-	run := func() { c.carryOut(context.Background(), t) }
+	run := func() {
+		defer c.p.crashed()
+		c.carryOut(context.Background(), t)
+	}
 	if !c.bg.run(run) {
 		run() // the legs are closed
 	}

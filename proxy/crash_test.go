@@ -21,7 +21,7 @@ import (
 const crashEnv = "XMPPLENS_TEST_CRASH"
 
 // crash is a proxy that panics with the lock of a connection held, in a process of its
-// own: with the frame of a client, or of a server.
+// own: with the frame of a client, of a server, or one behind what was held.
 func crash() {
 	must := func(err error) {
 		if err != nil {
@@ -45,8 +45,11 @@ func crash() {
 	}}
 	p.Arm("test", func(int) session.Judge {
 		return session.JudgeFunc(func(seen session.Seen) session.Plan {
-			if string(seen.Dir) == os.Getenv(crashEnv) {
+			switch about := os.Getenv(crashEnv); {
+			case about == string(seen.Dir) || about == "API" && string(seen.Frame.Name) == "message":
 				panic("a mistake in the program")
+			case about == "API" && string(seen.Frame.Name) == "features":
+				return session.Plan{session.Hold{}}
 			}
 			return nil
 		})
@@ -56,8 +59,21 @@ func crash() {
 	go func() { // ends with the process
 		c, err := server.Accept()
 		must(err)
-		io.WriteString(c, header)
+		io.WriteString(c, header+"<stream:features/><message/>")
 	}()
+	if os.Getenv(crashEnv) == "API" {
+		go func() { // ends with the process
+			defer func() { recover() }() // as net/http does
+			changes, _ := p.Watch()
+			for range changes {
+				for _, s := range p.Sessions() {
+					for _, h := range s.Held {
+						p.Decide(s.Conn, session.Verdict{Dir: h.Dir, Offset: h.Offset, Decision: session.Pass})
+					}
+				}
+			}
+		}()
+	}
 	c, err := net.Dial("tcp", front.Addr().String())
 	must(err)
 	io.WriteString(c, header)
@@ -73,7 +89,7 @@ func TestCrashed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, dir := range []string{"CS", "SC"} {
+	for _, dir := range []string{"CS", "SC", "API"} {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		cmd := exec.CommandContext(ctx, self)

@@ -25,6 +25,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -265,6 +266,16 @@ func (p *Proxy) crash(v any) {
 		p.Crashed()
 	}
 	panic(v)
+}
+
+// fatal is crashed for what runs in goroutines of others, who go on after a panic,
+// though locks are held: net/http does in its handlers. It must be deferred itself.
+func (p *Proxy) fatal() {
+	if v := recover(); v != nil {
+		text := fmt.Sprintf("%v\n\n%s", v, debug.Stack())
+		go p.crash(text) // ends with the program
+		select {}
+	}
 }
 
 // ended counts a session out. It must be deferred itself: after a panic it tells of

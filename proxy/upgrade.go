@@ -48,6 +48,7 @@ func (f *front) websocket(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, errEnding.Error(), http.StatusServiceUnavailable)
 		return
 	}
+	defer f.p.fatal()
 	ctx := r.Context()
 	in := session.Input{On: session.Accepted, Client: r.RemoteAddr, Server: f.up.String()}
 	if client.tls != nil {
