@@ -321,12 +321,16 @@ func (c *conn) carryOut(ctx context.Context, t turn) {
 		}
 	}
 	settle := func() {
+		for i := range c.legs { // before waiting for the other one
+			if t.locked[i] {
+				fails(session.Leg(i), c.legs[i].unlock())
+				t.locked[i], t.others[i] = false, false
+			}
+		}
 		for i := range c.legs {
 			l := &c.legs[i]
 			switch leg := session.Leg(i); {
-			case t.locked[i]:
-				fails(leg, l.unlock())
-			case t.others[i] && (t.own == everyLeg || t.own == i):
+			case t.others[i] && (t.own == everyLeg || t.own == i || t.own != noLeg && l.full()):
 				fails(leg, l.flush())
 			case t.others[i]:
 				c.bg.run(func() {
@@ -336,7 +340,7 @@ func (c *conn) carryOut(ctx context.Context, t turn) {
 					}
 				})
 			}
-			t.locked[i], t.others[i] = false, false
+			t.others[i] = false
 		}
 	}
 	for i, list := range t.before { // and nothing that was queued since

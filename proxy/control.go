@@ -381,7 +381,16 @@ func (c *conn) arm(name string, f Factory) {
 func (c *conn) ask(in session.Input) error {
 	defer c.p.fatal()
 	c.mu.Lock()
-	if err := c.sess.Refuses(in); err != nil {
+	err := c.sess.Refuses(in)
+	if to := session.Client; err == nil && in.On == session.Put {
+		if in.Injection.Dir == record.CS {
+			to = session.Server
+		}
+		if c.legs[to].full() {
+			err = fmt.Errorf("proxy: the %s does not read, and %d KiB wait for it already", to, maxQueued>>10)
+		}
+	}
+	if err != nil {
 		c.mu.Unlock()
 		return err
 	}

@@ -38,6 +38,7 @@ type leg struct {
 
 	qmu    sync.Mutex
 	queue  []piece       // guarded by qmu; what waits for the one who writes
+	behind int           // guarded by qmu; bytes that were put into queue and are not written
 	gone   chan struct{} // closed when nobody waits for a slow leg any more; nil for none
 	failed error         // guarded by wmu; of what was queued, until somebody tells it
 	reader reader        // of the reading goroutine

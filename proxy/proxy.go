@@ -10,7 +10,8 @@
 //
 // Each connection has two goroutines, clientToServer and serverToClient, which
 // read one leg each and do everything that follows from it. An idle connection
-// holds no buffer. A blocked write is the backpressure: nothing is queued.
+// holds no buffer. A blocked write is the backpressure: nothing is queued but what is
+// put in by others, and that has a bound (see queue.go).
 //
 // Over BOSH a session is not tied to connections: each request of it is a handler
 // of net/http, see bosh.go. Over WebSocket it begins as one, see upgrade.go.

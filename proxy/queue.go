@@ -9,7 +9,11 @@ import (
 // itself, and waits; whoever else has something to say (an injection, a verdict,
 // the other direction) puts it into the queue, in the order in which the session
 // decided, and does not wait: who holds wmu writes what is queued before giving it
-// back.
+// back. Where too much waits a direction does wait, so that a peer that asks and never
+// reads the answers is read no further, and nothing more is injected.
+
+// maxQueued is how much may wait for a leg before somebody waits for that, in bytes.
+const maxQueued = 1 << 20
 
 // A piece is something to do with a leg, in order.
 type piece struct {
@@ -22,6 +26,7 @@ type piece struct {
 func (l *leg) put(p piece) {
 	l.qmu.Lock()
 	l.queue = append(l.queue, p)
+	l.behind += len(p.b)
 	l.qmu.Unlock()
 }
 
@@ -50,6 +55,9 @@ func (l *leg) carryAllLocked(list []piece) {
 		if err := l.carryOutLocked(p); err != nil && l.failed == nil {
 			l.failed = err
 		}
+		l.qmu.Lock()
+		l.behind -= len(p.b)
+		l.qmu.Unlock()
 	}
 }
 
@@ -65,6 +73,14 @@ func (l *leg) queued() bool {
 	l.qmu.Lock()
 	defer l.qmu.Unlock()
 	return len(l.queue) > 0
+}
+
+// full reports whether nothing more should be put into the queue. What is being
+// written counts until it is.
+func (l *leg) full() bool {
+	l.qmu.Lock()
+	defer l.qmu.Unlock()
+	return l.behind > maxQueued
 }
 
 // unlock carries out what is queued and gives wmu back. It returns the error of

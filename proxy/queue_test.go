@@ -3,6 +3,7 @@ package proxy
 import (
 	"io"
 	"net"
+	"runtime"
 	"testing"
 	"time"
 
@@ -22,30 +23,36 @@ func Timers(p *Proxy) (n int) {
 	return n
 }
 
-// What was decided first goes out first, also when the second was queued before the
-// goroutine that holds the leg came to write.
-func TestLegOrder(t *testing.T) {
+// fedConn is a connection with a client at its other end.
+func fedConn(t *testing.T) (c *conn, peer net.Conn) {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	peer, err := net.Dial("tcp", ln.Addr().String())
+	t.Cleanup(func() { ln.Close() })
+	peer, err = net.Dial("tcp", ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer peer.Close()
+	t.Cleanup(func() { peer.Close() })
 	nc, err := ln.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer nc.Close()
+	t.Cleanup(func() { nc.Close() })
 	log, err := record.CreateTemp(record.Options{Tool: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer log.Close()
-	c := newConn(&Proxy{Log: log}, 1, nc, door{})
+	t.Cleanup(func() { log.Close() })
+	return newConn(&Proxy{Log: log}, 1, nc, door{}), peer
+}
+
+// What was decided first goes out first, also when the second was queued before the
+// goroutine that holds the leg came to write.
+func TestLegOrder(t *testing.T) {
+	c, peer := fedConn(t)
 	say := func(text string, own int) turn {
 		c.mu.Lock()
 		return c.prepare([]session.Effect{{Do: session.Send, Leg: session.Client, Bytes: []byte(text)}}, own)
@@ -63,4 +70,40 @@ func TestLegOrder(t *testing.T) {
 	if _, err := io.ReadFull(peer, b); err != nil || string(b) != "first second third " {
 		t.Errorf("%q %v", b, err)
 	}
+}
+
+// Who asks and never reads the answers is read no further, when enough of them wait.
+func TestLegFull(t *testing.T) {
+	c, peer := fedConn(t)
+	const size, turns = 256 << 10, 200
+	answer := make([]byte, size)
+	l := &c.legs[session.Client]
+	done := make(chan int, 1)
+	go func() { // ends when the peer has read all
+		over := 0
+		for range turns {
+			c.mu.Lock()
+			c.carryOut(t.Context(), c.prepare([]session.Effect{{Do: session.Send, Leg: session.Client, Bytes: answer}}, int(session.Server)))
+			if l.full() {
+				over++
+			}
+		}
+		done <- over
+	}()
+	for end := time.Now().Add(10 * time.Second); !l.full(); runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatal("nothing waits")
+		}
+	}
+	in := session.Input{On: session.Put, Injection: &session.Injection{Dir: record.SC, Bytes: []byte("<presence/>")}}
+	if err := c.ask(in); err == nil {
+		t.Error("more is put in")
+	}
+	if _, err := io.CopyN(io.Discard, peer, size*turns); err != nil {
+		t.Fatal(err)
+	}
+	if over := <-done; over > 0 {
+		t.Errorf("%d times too much waited, and it went on", over)
+	}
+	c.bg.end()
 }
