@@ -40,8 +40,12 @@ func Secrets(f decode.Frame) []Span {
 	}
 	if f.Kind == decode.Element && f.Part == decode.Whole {
 		switch string(f.Name) {
-		case "presence", "r", "a":
+		case "r", "a":
 			return nil
+		case "presence": // many, and only who enters a room may say its password (XEP-0045, Password-Protected Rooms)
+			if !bytes.Contains(f.Raw, []byte("password")) {
+				return nil
+			}
 		}
 	}
 	if f.Part == decode.Middle || f.Part == decode.Last {
@@ -77,11 +81,13 @@ func (n *Node) secrets(f decode.Frame) []Span {
 		}
 		return []Span{{n.InnerStart, n.InnerEnd, mask, what}}
 	}
-	sasl := n.NS == nsSASL || n.NS == nsSASL2
+	// Without a namespace it may be one that the header of a stream has declared,
+	// which is not at hand.
+	of := func(ns string) bool { return n.NS == ns || n.NS == "" }
 	up := n.up
 	switch n.Name {
 	case "auth", "response", "challenge", "success", "initial-response", "additional-data", "data":
-		if !sasl || len(n.Children) > 0 {
+		if !of(nsSASL) && !of(nsSASL2) || len(n.Children) > 0 && strings.TrimSpace(n.Text) == "" {
 			return nil
 		}
 		mechanism := n.Attr("mechanism")
@@ -90,27 +96,27 @@ func (n *Node) secrets(f decode.Frame) []Span {
 		}
 		return inner("SASL", saslMask(mechanism, n.Text))
 	case "next", "task-data": // the second factor, XEP-0388 §2.6.3
-		if n.NS == nsSASL2 {
+		if of(nsSASL2) {
 			return inner("SASL", fmt.Sprintf("[task data hidden, %d bytes]", n.InnerEnd-n.InnerStart))
 		}
 	case "password", "digest": // of jabber:iq:auth, jabber:iq:register, rooms, …
 		return inner("password", lengthMask("password", n.Text))
 	case "handshake":
-		if n.NS == nsCompAcc || n.NS == "" {
+		if of(nsCompAcc) {
 			return inner("handshake", lengthMask("handshake", n.Text))
 		}
 	case "token":
 		for _, a := range n.Attrs {
-			if a.Name == "token" && n.NS == nsFAST {
+			if a.Name == "token" && of(nsFAST) {
 				return []Span{{a.Start, a.End, lengthMask("token", a.Value), "token"}}
 			}
 		}
 	case "header":
-		if name := strings.ToLower(n.Attr("name")); n.NS == nsUpload && (name == "authorization" || name == "cookie") {
+		if name := strings.ToLower(n.Attr("name")); of(nsUpload) && (name == "authorization" || name == "cookie") {
 			return inner("authorisation", lengthMask(name, n.Text))
 		}
 	case "field":
-		if n.NS == nsData && (n.Attr("type") == "text-private" || strings.Contains(strings.ToLower(n.Attr("var")), "password")) {
+		if of(nsData) && (n.Attr("type") == "text-private" || strings.Contains(strings.ToLower(n.Attr("var")), "password")) {
 			var spans []Span
 			for _, v := range n.Children {
 				if v.Name == "value" && v.InnerStart < v.InnerEnd {

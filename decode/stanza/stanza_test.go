@@ -144,6 +144,23 @@ func TestParse(t *testing.T) {
 	}
 }
 
+func TestSecretsOfUnknownPrefix(t *testing.T) {
+	for in, want := range map[string]string{
+		`<s:auth mechanism='PLAIN'>AHJvbWVvAHNlY3JldA==</s:auth>`:               `<s:auth mechanism='PLAIN'>[user romeo, password hidden, 6 bytes]</s:auth>`,
+		`<s:task-data><s:otp>secret</s:otp></s:task-data>`:                      `<s:task-data>[task data hidden, 21 bytes]</s:task-data>`,
+		`<s:success><f:token token='secret'/></s:success>`:                      `<s:success><f:token token='[token hidden, 6 bytes]'/></s:success>`,
+		`<iq><u:header name='Cookie'>secret</u:header></iq>`:                    `<iq><u:header name='Cookie'>[cookie hidden, 6 bytes]</u:header></iq>`,
+		`<iq><d:field type='text-private'><value>secret</value></d:field></iq>`: `<iq><d:field type='text-private'><value>[private hidden, 6 bytes]</value></d:field></iq>`,
+	} {
+		dec := decode.Decoder{Bare: true}
+		dec.Write([]byte(in))
+		f, _ := dec.Close()
+		if got := string(Mask(f.Raw, Secrets(f))); got != want {
+			t.Errorf("%s\n got %s\nwant %s", in, got, want)
+		}
+	}
+}
+
 func TestSecrets(t *testing.T) {
 	const sasl, sasl2 = "urn:ietf:params:xml:ns:xmpp-sasl", "urn:xmpp:sasl:2"
 	for _, c := range []struct{ in, want string }{
@@ -164,6 +181,8 @@ func TestSecrets(t *testing.T) {
 		{`<iq><slot xmlns='urn:xmpp:http:upload:0'><put url='u'><header name='Authorization'>secret</header><header name='Expires'>x</header></put></slot></iq>`, `<iq><slot xmlns='urn:xmpp:http:upload:0'><put url='u'><header name='Authorization'>[authorization hidden, 6 bytes]</header><header name='Expires'>x</header></put></slot></iq>`},
 		{`<iq><x xmlns='jabber:x:data'><field var='p' type='text-private'><value>secret</value></field></x></iq>`, `<iq><x xmlns='jabber:x:data'><field var='p' type='text-private'><value>[private hidden, 6 bytes]</value></field></x></iq>`},
 		{`<message><body>secret</body></message>`, `<message><body>secret</body></message>`},
+		{`<presence to='a@b/c'><x xmlns='http://jabber.org/protocol/muc'><password>secret</password></x></presence>`, `<presence to='a@b/c'><x xmlns='http://jabber.org/protocol/muc'><password>[password hidden, 6 bytes]</password></x></presence>`},
+		{`<auth xmlns='` + sasl + `' mechanism='PLAIN'>c2VjcmV0<x/></auth>`, `<auth xmlns='` + sasl + `' mechanism='PLAIN'>[SASL data hidden, 6 bytes]</auth>`},
 		// Broken and cut short: still masked.
 		{`<auth xmlns='` + sasl + `' mechanism='PLAIN'>AHJvbWVvAHNlY3JldA==`, `<auth xmlns='` + sasl + `' mechanism='PLAIN'>[user romeo, password hidden, 6 bytes]`},
 	} {
