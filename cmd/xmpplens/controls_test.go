@@ -459,3 +459,22 @@ func TestBottomAlwaysSays(t *testing.T) {
 		}
 	}
 }
+
+// A held frame is shown without the header of its stream, which may have declared what
+// makes a secret of a name.
+func TestHeldSecrets(t *testing.T) {
+	paint := newPalette(false)
+	for _, xml := range []string{
+		"<handshake>geheim</handshake>",
+		"<s:auth mechanism='PLAIN'>geheim</s:auth>",
+		"<presence to='room@muc/me'><x xmlns='http://jabber.org/protocol/muc'><password>geheim</password></x></presence>",
+	} {
+		h := web.HeldFrame{Conn: 1, Dir: "CS", XML: xml}
+		if got := heldLines(&h, time.Now(), &paint, false, 80); !hasSecrets(xml) || strings.Contains(got, "geheim") {
+			t.Errorf("of %s is shown %s", xml, got)
+		}
+		if got := heldLines(&h, time.Now(), &paint, true, 80); !strings.Contains(got, "geheim") {
+			t.Errorf("of %s is shown, with secrets, %s", xml, got)
+		}
+	}
+}
