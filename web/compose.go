@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -149,11 +150,12 @@ func (p *page) offered(before string) (part string, words []string) {
 				}
 			}
 		}
-		for w := range count {
-			words = append(words, quoting.Replace(w))
+		words = slices.SortedFunc(maps.Keys(count), func(a, b string) int { return cmp.Or(count[b]-count[a], strings.Compare(a, b)) })
+		words = words[:min(len(words), maxOffered)]
+		for i, w := range words {
+			words[i] = quoting.Replace(w) // in quotes of either kind
 		}
-		slices.SortFunc(words, func(a, b string) int { return cmp.Or(count[b]-count[a], strings.Compare(a, b)) })
-		return m[1], words[:min(len(words), maxOffered)]
+		return m[1], words
 	}
 	return "", nil
 }

@@ -16,6 +16,8 @@ import (
 
 const (
 	maxHeldShown = 4 << 10 // bytes of a held frame on the desk
+	maxHeldDrawn = 50      // frames on it: it is drawn whenever one comes or goes,
+	maxToEdit    = 1 << 20 // and so many bytes of them that can be edited
 	maxTargets   = 100     // connections to choose from
 )
 
@@ -37,11 +39,26 @@ func (p *page) desk(request) any {
 		return out
 	}
 	sessions := x.Sessions()
-	names := p.namesOf(sessions)
-	for _, s := range sessions {
-		for _, h := range p.masked(s.Held) {
-			out.Held = append(out.Held, heldFrame(h, names[h.Conn]))
+	var held []HeldFrame
+	var more int
+	named := sessions[:min(len(sessions), maxTargets)] // those whose names are needed
+	for i, s := range sessions {
+		n := min(len(s.Held), maxHeldDrawn-len(held))
+		held, more = append(held, s.Held[:n]...), more+len(s.Held)-n
+		if n > 0 && i >= maxTargets {
+			named = append(named[:len(named):len(named)], s)
 		}
+	}
+	names := p.namesOf(named)
+	left := maxToEdit
+	for _, h := range p.masked(held) {
+		if left -= len(h.XML); left < 0 {
+			h.XML, left = "", left+len(h.XML)
+		}
+		out.Held = append(out.Held, heldFrame(h, names[h.Conn]))
+	}
+	if more > 0 {
+		out.Held = append(out.Held, el("p.hint", thousands(more)+" more are held; they are shown when these are decided about."))
 	}
 	if len(out.Held) == 0 {
 		out.Held = group{el("p.hint", "Nothing is held. What matches a breakpoint stops here, and waits for you to pass, edit, drop, answer or delay it.")}
@@ -109,7 +126,7 @@ func heldFrame(h HeldFrame, names [2]string) drawn {
 		return button(text, fmt.Sprint(text, h.Conn, h.Dir, h.Offset), title, a)
 	}
 	var edit drawn
-	var shown any = el("p.hint", fmt.Sprintf("It has %d bytes, too many to be shown and edited here. The console edits any length: key h.", h.Size))
+	var shown any = el("p.hint", fmt.Sprintf("It has %d bytes, too many to be shown and edited here, beside the others. The console edits any length: key h.", h.Size))
 	if h.XML != "" {
 		shown = el("pre", attrs{"tabindex": "0"}, coloured(h.XML, maxHeldShown))
 		edit = decide("Edit…", "edit", "Send something else (E)", attrs{"data-xml": h.XML})
@@ -201,7 +218,7 @@ func answerFor(xml string) string {
 	return b.String() + "/>"
 }
 
-var quoting = strings.NewReplacer("&", "&amp;", "<", "&lt;", "'", "&apos;")
+var quoting = strings.NewReplacer("&", "&amp;", "<", "&lt;", "'", "&apos;", `"`, "&quot;")
 
 func attribute(b *strings.Builder, name, value string) {
 	b.WriteString(" " + name + "='" + quoting.Replace(value) + "'")

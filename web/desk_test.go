@@ -169,3 +169,41 @@ func TestTemplates(t *testing.T) {
 		}
 	}
 }
+
+// However much is held, the desk stays one that can be sent whenever it changes.
+func TestDeskIsBounded(t *testing.T) {
+	x, p := deskOf(t)
+	x.list = nil
+	for n := range 1000 {
+		x.list = append(x.list, Session{Conn: n + 10, Client: "127.0.0.1:1", Held: []HeldFrame{{Conn: n + 10, Dir: "CS", XML: "<message id='" + strings.Repeat("y", maxHeld-100) + "'/>"}}})
+	}
+	got := drawing(t, p, `{"op":"desk"}`)
+	if len(got) > 4*maxToEdit {
+		t.Errorf("the desk has %d bytes", len(got))
+	}
+	if n := strings.Count(got, `["article"`); n != maxHeldDrawn || !strings.Contains(got, "950 more are held") {
+		t.Errorf("%d frames are drawn", n)
+	}
+	if n := strings.Count(got, `"data-verdict":"edit"`); n != maxToEdit/(maxHeld-100) {
+		t.Errorf("%d can be edited", n)
+	}
+	x.list = append(x.list[:200:200], Session{Conn: 5000, Client: "[::1]:7", Held: x.list[0].Held})
+	for i := range 200 {
+		x.list[i].Held = nil
+	}
+	x.list[200].Held[0].Conn = 5000
+	if got := drawing(t, p, `{"op":"desk"}`); !strings.Contains(got, "the client [::1]:7") {
+		t.Error("a frame of a late connection is from nobody")
+	}
+}
+
+// What is taken into a text that is written must not end the value that it stands in.
+func TestOfferedIsQuoted(t *testing.T) {
+	_, p := deskOf(t)
+	p.learn()
+	p.words.words["to"] = map[string]int{`quo"t' to='e@vil`: 9, "quo<b": 20, "quoz": 30}
+	_, words := p.offered(`<message to="quo`)
+	if got := strings.Join(words, " "); got != "quoz quo&lt;b quo&quot;t&apos; to=&apos;e@vil" {
+		t.Error(got)
+	}
+}

@@ -50,7 +50,7 @@ export class Desk {
 	}
 
 	// first does what a button of the first frame that is held does.
-	first(verdict) { $("held").querySelector(`[data-verdict="${verdict}"]`)?.click(); }
+	first(verdict) { $("held").firstElementChild?.querySelector(`[data-verdict="${verdict}"]`)?.click(); }
 
 	arm(expr) { this.#to.ask({ op: "arm", expr, on: true }); }
 
