@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -148,10 +149,7 @@ type Held struct {
 // Sessions are the connections that are open, by their numbers.
 func (p *Proxy) Sessions() (list []Session) {
 	p.mu.Lock()
-	conns := make([]*conn, 0, len(p.conns))
-	for c := range p.conns {
-		conns = append(conns, c)
-	}
+	conns := slices.Collect(maps.Keys(p.conns))
 	p.mu.Unlock()
 	for _, c := range conns {
 		c.mu.Lock()
@@ -172,6 +170,22 @@ func (p *Proxy) Sessions() (list []Session) {
 	}
 	slices.SortFunc(list, func(a, b Session) int { return a.Conn - b.Conn })
 	return list
+}
+
+// Holding is how many frames are held in all connections: what Sessions tells of them
+// costs more.
+func (p *Proxy) Holding() (n int) {
+	p.mu.Lock()
+	conns := slices.Collect(maps.Keys(p.conns))
+	p.mu.Unlock()
+	for _, c := range conns {
+		c.mu.Lock()
+		if !c.sess.Closed() {
+			n += c.sess.Holds()
+		}
+		c.mu.Unlock()
+	}
+	return n
 }
 
 func text(err error) string {

@@ -133,6 +133,36 @@ func TestControlHoldOn(t *testing.T) {
 	}
 }
 
+// To list what is held copies nothing of it under the lock of its connection, and to
+// count it makes nothing of the connections.
+func TestControlHolding(t *testing.T) {
+	p, client, server := peers(t)
+	p.Arm("pause", holdMessages("hold"))
+	if n := p.Holding(); n != 0 {
+		t.Errorf("%d frames are held", n)
+	}
+	text := "<message>hold" + strings.Repeat("x", 100<<10) + "</message>"
+	go io.WriteString(client, text) // ends with the connection
+	conn, h := held(t, p)
+	if n := p.Holding(); n != 1 {
+		t.Errorf("%d frames are held, not one", n)
+	}
+	if _, again := held(t, p); &again.Raw[0] != &h.Raw[0] {
+		t.Error("the frame was copied")
+	}
+	if n := testing.AllocsPerRun(100, func() { p.Holding() }); n > 5 {
+		t.Errorf("to count costs %v allocations", n)
+	}
+	v := session.Verdict{Dir: h.Dir, Offset: h.Offset, Decision: session.EditIt, Bytes: []byte("<message/>")}
+	if err := p.Decide(conn, v); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, server, "<message/>")
+	if string(h.Raw) != text {
+		t.Error("what was listed has changed")
+	}
+}
+
 // What is decided about leaves no timer behind, however often it was held on.
 func TestControlTimers(t *testing.T) {
 	p, client, server := peers(t)

@@ -80,9 +80,7 @@ func (x *interceptor) Armed() (what string, held int) {
 	if !x.known {
 		x.held, x.known = 0, true
 		if len(x.proxy.Armed()) > 0 {
-			for _, s := range x.proxy.Sessions() {
-				x.held += len(s.Held)
-			}
+			x.held = x.proxy.Holding()
 		}
 	}
 	return strings.Join(parts, ", "), x.held

@@ -157,10 +157,20 @@ func (s *Session) refusesVerdict(v Verdict) error {
 func (s *Session) Held() (list []HeldFrame) {
 	for _, d := range []record.Dir{record.CS, record.SC} {
 		if p := s.way(d).pend; p != nil && p.waiting {
-			list = append(list, HeldFrame{Dir: d, Offset: p.f.Offset, Raw: bytes.Clone(p.raw), By: p.by, Behind: s.behind(d), Timer: p.timer})
+			list = append(list, HeldFrame{Dir: d, Offset: p.f.Offset, Raw: p.raw, By: p.by, Behind: s.behind(d), Timer: p.timer})
 		}
 	}
 	return list
+}
+
+// Holds is how many frames Held lists.
+func (s *Session) Holds() (n int) {
+	for _, d := range []record.Dir{record.CS, record.SC} {
+		if p := s.way(d).pend; p != nil && p.waiting {
+			n++
+		}
+	}
+	return n
 }
 
 // behind is how much waits behind what is held, in bytes.

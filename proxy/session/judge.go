@@ -257,7 +257,7 @@ type Verdict struct {
 type HeldFrame struct {
 	Dir    record.Dir
 	Offset int64
-	Raw    []byte // as it was received, or as a step before changed it
+	Raw    []byte // as it was received, or as a step before changed it; the session's own, it must not be changed
 	By     string // who holds it
 	Behind int    // bytes that wait behind it
 	Timer  int64  // of the effect Wait, after which it passes by itself
