@@ -207,9 +207,13 @@ func (p *page) templates(q request) any {
 	}{"templates", group{el("option", attrs{"value": ""}, "Choose a stanza")}}
 	names := map[string]string{"ns": "", "me": "me@example.org/client", "account": "me@example.org", "domain": "example.org", "peer": "somebody@example.org"}
 	for _, c := range p.source.Conns([]int{want.Conn}) {
-		names["domain"] = cmp.Or(c.State.Bound.Domain, c.To, names["domain"])
+		for _, domain := range []string{c.To, c.State.Bound.Domain} {
+			if domain != "" && len(domain) <= maxWord { // a template has it several times
+				names["domain"] = domain
+			}
+		}
 		names["account"], names["peer"] = "me@"+names["domain"], "somebody@"+names["domain"]
-		if b := c.State.Bound; b.Domain != "" {
+		if b := c.State.Bound; b.Domain == names["domain"] && len(b.String()) <= 2*maxWord {
 			names["me"] = b.String()
 			names["account"] = stanza.JID{Local: b.Local, Domain: b.Domain}.String()
 		} else {

@@ -95,7 +95,7 @@ func (p *page) namesOf(list []Session) map[int][2]string {
 		out[s.Conn] = [2]string{"the client " + s.Client, "the server " + s.Server}
 	}
 	for _, l := range p.lanes(ids) {
-		out[l.Conn] = [2]string{l.Client, l.Server}
+		out[l.Conn] = [2]string{clip(l.Client, maxLetters), clip(l.Server, maxLetters)}
 	}
 	return out
 }
