@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/xmpplens/xmpplens/decode/stanza"
+	"github.com/xmpplens/xmpplens/record/timeline"
 )
 
 // Composing: what is written in the page to be sent is coloured and checked while
@@ -29,7 +30,10 @@ type checked struct {
 	Words group  `json:"words"` // buttons
 }
 
-const maxOffered = 8 // words
+const (
+	maxOffered = 8    // words
+	maxPieces  = 5000 // that have their own colour
+)
 
 // check colours, checks and completes what is to be sent.
 func (p *page) check(q request) any {
@@ -97,12 +101,27 @@ func waitFor(x Interceptor, conn int, dir string, offset int64) {
 // tokensAround draws XML in colour, with a mark at a place.
 func tokensAround(xml string, at int) group {
 	if at > len(xml) {
-		return coloured(xml, len(xml))
+		return written(xml)
 	}
 	for at > 0 && at < len(xml) && !utf8.RuneStart(xml[at]) {
 		at--
 	}
-	return append(append(coloured(xml[:at], len(xml)), el("mark")), coloured(xml[at:], len(xml))...)
+	return append(append(written(xml[:at]), el("mark")), written(xml[at:])...)
+}
+
+// written draws XML in colour as far as a page can take it with each key: all of the
+// text, which lies under what is written, but not each piece of it by itself.
+func written(xml string) group {
+	var out group
+	at := 0
+	for i, t := range timeline.Coloured(xml) {
+		if i == maxPieces {
+			return append(out, xml[at:])
+		}
+		at += len(t[1])
+		out = append(out, colour(t))
+	}
+	return out
 }
 
 // placeIn says where a byte is, for people.

@@ -207,3 +207,39 @@ func TestOfferedIsQuoted(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// text is what drawn pieces say.
+func text(in any) string {
+	switch v := in.(type) {
+	case string:
+		return v
+	case group:
+		var b strings.Builder
+		for _, part := range v {
+			b.WriteString(text(part))
+		}
+		return b.String()
+	case drawn:
+		return text(group(v[1:]))
+	}
+	return ""
+}
+
+// A long text is checked with each key, too.
+func TestCheckIsBounded(t *testing.T) {
+	_, p := deskOf(t)
+	xml := "<b>" + strings.Repeat("<a x='ü'/>", 14<<10) + "</b>"
+	for _, at := range []int{0, len(xml) / 2, len(xml), len(xml) + 1} {
+		got := tokensAround(xml, at)
+		if text(got) != xml {
+			t.Errorf("with a mark at %d it is another text", at)
+		}
+		if len(got) > 2*maxPieces+3 {
+			t.Errorf("it is drawn with %d pieces", len(got))
+		}
+	}
+	q, _ := json.Marshal(map[string]any{"op": "check", "conn": 1, "dir": "SC", "xml": xml})
+	if got := drawing(t, p, string(q)); len(got) > 1<<20 {
+		t.Errorf("it is drawn with %d bytes", len(got))
+	}
+}
