@@ -182,9 +182,11 @@ func (s *Session) behind(d record.Dir) int {
 	return n
 }
 
-// holdsBack reports whether no more is to be read of a direction.
+// holdsBack reports whether no more is to be read of a direction. Before the login has
+// ended nothing is read of the server behind what is held: it may be the answer that a
+// handshake begins with, whose bytes nobody else must read.
 func (s *Session) holdsBack(d record.Dir) bool {
-	return s.way(d).pend != nil && (s.ws != nil || len(s.half(d).dec.Unread()) > maxBehind)
+	return s.way(d).pend != nil && (s.ws != nil || s.armed && d == record.SC || len(s.half(d).dec.Unread()) > maxBehind)
 }
 
 // maxBytes is the limit of XEP-0478 that the server announced, in bytes; 0 = none.
