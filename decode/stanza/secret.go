@@ -17,6 +17,7 @@ const (
 	nsUpload  = "urn:xmpp:http:upload:0"
 	nsData    = "jabber:x:data"
 	nsCompAcc = "jabber:component:accept"
+	nsInvite  = "jabber:x:conference"
 )
 
 // A Span is a secret in a frame's Raw, and what is shown in its place.
@@ -29,7 +30,7 @@ type Span struct {
 // secretNames are the elements that may hold a secret.
 var secretNames = map[string]bool{"auth": true, "response": true, "challenge": true, "success": true, "initial-response": true,
 	"additional-data": true, "password": true, "digest": true, "handshake": true, "token": true, "header": true, "field": true,
-	"data": true, "next": true, "task-data": true}
+	"data": true, "next": true, "task-data": true, "service": true, "x": true}
 
 // Secrets finds what must not be shown: sorted, not overlapping. In what cannot
 // be parsed it errs on the side of masking.
@@ -63,8 +64,8 @@ func Secrets(f decode.Frame) []Span {
 		if secretNames[n.Name] {
 			own := n.secrets(f)
 			spans = append(spans, own...)
-			if len(own) > 0 && n.Name != "token" {
-				continue // what is inside is masked; spans must not overlap
+			if len(own) > 0 && own[0].Start >= n.InnerStart {
+				continue // what is inside is masked, not an attribute; spans must not overlap
 			}
 		}
 		todo = append(todo, n.Children...)
@@ -106,10 +107,16 @@ func (n *Node) secrets(f decode.Frame) []Span {
 			return inner("handshake", lengthMask("handshake", n.Text))
 		}
 	case "token":
-		for _, a := range n.Attrs {
-			if a.Name == "token" && of(nsFAST) {
-				return []Span{{a.Start, a.End, lengthMask("token", a.Value), "token"}}
-			}
+		if of(nsFAST) {
+			return n.attrSecret("token")
+		}
+	case "service": // a relay's, which costs who runs it (XEP-0215)
+		if of("urn:xmpp:extdisco:2") || of("urn:xmpp:extdisco:1") {
+			return n.attrSecret("password")
+		}
+	case "x": // an invitation into a room (XEP-0249)
+		if of(nsInvite) {
+			return n.attrSecret("password")
 		}
 	case "header":
 		if name := strings.ToLower(n.Attr("name")); of(nsUpload) && (name == "authorization" || name == "cookie") {
@@ -124,6 +131,16 @@ func (n *Node) secrets(f decode.Frame) []Span {
 				}
 			}
 			return spans
+		}
+	}
+	return nil
+}
+
+// attrSecret is the value of an attribute.
+func (n *Node) attrSecret(name string) []Span {
+	for _, a := range n.Attrs {
+		if a.Name == name {
+			return []Span{{a.Start, a.End, lengthMask(name, a.Value), name}}
 		}
 	}
 	return nil

@@ -183,6 +183,8 @@ func TestSecrets(t *testing.T) {
 		{`<message><body>secret</body></message>`, `<message><body>secret</body></message>`},
 		{`<presence to='a@b/c'><x xmlns='http://jabber.org/protocol/muc'><password>secret</password></x></presence>`, `<presence to='a@b/c'><x xmlns='http://jabber.org/protocol/muc'><password>[password hidden, 6 bytes]</password></x></presence>`},
 		{`<auth xmlns='` + sasl + `' mechanism='PLAIN'>c2VjcmV0<x/></auth>`, `<auth xmlns='` + sasl + `' mechanism='PLAIN'>[SASL data hidden, 6 bytes]</auth>`},
+		{`<message><x xmlns='jabber:x:conference' jid='a@b' password='secret'/></message>`, `<message><x xmlns='jabber:x:conference' jid='a@b' password='[password hidden, 6 bytes]'/></message>`},
+		{`<iq type='result'><services xmlns='urn:xmpp:extdisco:2'><service type='turn' username='u' password='secret'><x xmlns='jabber:x:data'><field type='text-private'><value>secret</value></field></x></service></services></iq>`, `<iq type='result'><services xmlns='urn:xmpp:extdisco:2'><service type='turn' username='u' password='[password hidden, 6 bytes]'><x xmlns='jabber:x:data'><field type='text-private'><value>[private hidden, 6 bytes]</value></field></x></service></services></iq>`},
 		// Broken and cut short: still masked.
 		{`<auth xmlns='` + sasl + `' mechanism='PLAIN'>AHJvbWVvAHNlY3JldA==`, `<auth xmlns='` + sasl + `' mechanism='PLAIN'>[user romeo, password hidden, 6 bytes]`},
 	} {
