@@ -106,7 +106,8 @@ func parse(f decode.Frame, words bool) Stanza {
 			s.Summary = "end of a BOSH body"
 		}
 	case decode.Junk:
-		s.Summary = fmt.Sprintf("not XML, %d bytes: %s", len(f.Raw), quote(string(f.Raw[:min(len(f.Raw), 400)]), 60))
+		raw := Mask(f.Raw, Secrets(f))
+		s.Summary = fmt.Sprintf("not XML, %d bytes: %s", len(f.Raw), quote(string(raw[:min(len(raw), 400)]), 60))
 	default:
 		s.Summary = fmt.Sprintf("%s, not allowed in XMPP (RFC 6120 §11.1)", s.Kind)
 	}

@@ -62,7 +62,7 @@ func Secrets(f decode.Frame) []Span {
 		n := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		if secretNames[n.Name] {
-			own := n.secrets(f)
+			own := n.secrets(f.Raw)
 			spans = append(spans, own...)
 			if len(own) > 0 && own[0].Start >= n.InnerStart {
 				continue // what is inside is masked, not an attribute; spans must not overlap
@@ -74,10 +74,11 @@ func Secrets(f decode.Frame) []Span {
 	return spans
 }
 
-// secrets returns what is secret of the element itself.
-func (n *Node) secrets(f decode.Frame) []Span {
+// secrets returns what is secret of the element itself. Without the raw bytes of the
+// frame white space is, too.
+func (n *Node) secrets(raw []byte) []Span {
 	inner := func(what, mask string) []Span {
-		if n.InnerStart >= n.InnerEnd || len(bytes.TrimSpace(f.Raw[n.InnerStart:n.InnerEnd])) == 0 {
+		if n.InnerStart >= n.InnerEnd || raw != nil && len(bytes.TrimSpace(raw[n.InnerStart:n.InnerEnd])) == 0 {
 			return nil
 		}
 		return []Span{{n.InnerStart, n.InnerEnd, mask, what}}

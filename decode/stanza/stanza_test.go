@@ -144,6 +144,22 @@ func TestParse(t *testing.T) {
 	}
 }
 
+func TestSummaryHasNoSecrets(t *testing.T) {
+	for _, in := range []string{
+		`<iq type='set'><query xmlns='urn:example:login'><password>geheim</password></query></iq>`,
+		`<password>geheim</password>`,
+		`<iq type='set'><login xmlns='urn:example:login'><x xmlns='jabber:x:data'><field var='a' type='text-private'><value>geheim</value></field></x></login></iq>`,
+		`<task-data xmlns='urn:xmpp:sasl:2'><otp xmlns='urn:x'>geheim</otp></task-data>`,
+		`<handshake xmlns='jabber:component:accept'>geheim</handshake>`,
+		`<password>geheim</`,
+	} {
+		f := frame(t, in)
+		if got := Parse(f).Summary; strings.Contains(got, "geheim") {
+			t.Errorf("of %s is said: %s", in, got)
+		}
+	}
+}
+
 func TestSecretsOfUnknownPrefix(t *testing.T) {
 	for in, want := range map[string]string{
 		`<s:auth mechanism='PLAIN'>AHJvbWVvAHNlY3JldA==</s:auth>`:               `<s:auth mechanism='PLAIN'>[user romeo, password hidden, 6 bytes]</s:auth>`,

@@ -36,13 +36,16 @@ func (s *Stanza) byName(n *Node) string {
 	return what + ": " + d
 }
 
-// details lists what stands out in an element.
+// details lists what stands out in an element, and nothing of what is masked.
 func details(n *Node, depth int) string {
 	var parts []string
 	for _, name := range telling {
 		if v := n.Attr(name); v != "" && len(parts) < maxDetails {
 			parts = append(parts, name+" "+Clean(v, 60))
 		}
+	}
+	if secretNames[n.Name] && len(n.secrets(nil)) > 0 {
+		return strings.Join(parts, ", ")
 	}
 	if text := strings.TrimSpace(n.Text); text != "" && len(n.Children) == 0 {
 		parts = append(parts, quote(text, 60))
