@@ -62,7 +62,10 @@ func (p *page) check(q request) any {
 		err = &refusal{Text: "there is no connection to send it into", Fix: "wait for a client to connect"}
 	case want.Verdict != "":
 		waitFor(x, want.Conn, want.Dir, want.Offset)
-		err = x.Decide(Verdict{Conn: want.Conn, Dir: want.Dir, Offset: want.Offset, Verdict: want.Verdict, XML: want.XML, Dry: true})
+		v := Verdict{Conn: want.Conn, Dir: want.Dir, Offset: want.Offset, Verdict: want.Verdict, XML: want.XML, Dry: true}
+		if err = p.unmasked(x, v); err == nil {
+			err = x.Decide(v)
+		}
 	default:
 		err = x.Inject(Injection{Conn: want.Conn, Dir: want.Dir, XML: want.XML, Dry: true})
 	}

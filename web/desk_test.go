@@ -243,3 +243,30 @@ func TestCheckIsBounded(t *testing.T) {
 		t.Errorf("it is drawn with %d bytes", len(got))
 	}
 }
+
+// What stands in the place of a secret is not sent in its place.
+func TestMaskIsNotSent(t *testing.T) {
+	x, p := deskOf(t)
+	masked, _ := mask(x.list[0].Held[1].XML)
+	edit := func(op, xml string) string {
+		q, _ := json.Marshal(map[string]any{"op": op, "conn": 1, "dir": "SC", "offset": 20, "verdict": "edit", "xml": xml})
+		return drawing(t, p, string(q))
+	}
+	for _, op := range []string{"decide", "check"} {
+		if got := edit(op, masked); !strings.Contains(got, "stands for a secret") {
+			t.Errorf("%s says %s", op, got)
+		}
+	}
+	for _, v := range x.verdicts {
+		if v.Verdict == "edit" {
+			t.Errorf("it was edited: %+v", v)
+		}
+	}
+	if got := edit("decide", strings.Replace(masked, "[", "(", 1)); strings.Contains(got, "error") {
+		t.Error(got)
+	}
+	x.list, p.server.Secrets = holding().list, true
+	if got := edit("decide", masked); strings.Contains(got, "error") {
+		t.Error("where nothing is masked a text may look like it: " + got)
+	}
+}

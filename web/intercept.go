@@ -168,17 +168,43 @@ func (p *page) masked(list []HeldFrame) []HeldFrame {
 // mask takes secrets out of an element. Its stream is not known here, which may
 // declare a default namespace for it.
 func mask(xml string) (string, bool) {
+	raw, spans := secretsIn(xml)
+	if len(spans) == 0 {
+		return xml, false
+	}
+	return string(stanza.Mask(raw, spans)) + xml[len(raw):], true
+}
+
+// secretsIn finds the secrets in the element that a text begins with.
+func secretsIn(xml string) (raw []byte, spans []stanza.Span) {
 	dec := decode.Decoder{Bare: true}
 	dec.Write([]byte(xml))
 	f, ok := dec.Close()
 	if !ok {
-		return xml, false
+		return nil, nil
 	}
-	spans := stanza.Secrets(f)
-	if len(spans) == 0 {
-		return xml, false
+	return f.Raw, stanza.Secrets(f)
+}
+
+// unmasked refuses an edit that would send what is shown in the place of a secret.
+func (p *page) unmasked(x Interceptor, v Verdict) error {
+	if p.server.Secrets || v.Verdict != "edit" || !strings.Contains(v.XML, "[") {
+		return nil
 	}
-	return string(stanza.Mask(f.Raw, spans)) + xml[len(f.Raw):], true
+	for _, s := range x.Sessions() {
+		for _, h := range s.Held {
+			if s.Conn != v.Conn || h.Dir != v.Dir || h.Offset != v.Offset {
+				continue
+			}
+			_, spans := secretsIn(h.XML)
+			for _, span := range spans {
+				if strings.HasPrefix(span.Mask, "[") && strings.Contains(v.XML, span.Mask) {
+					return &refusal{Text: fmt.Sprintf("%.80s stands for a secret, and would be sent in its place", span.Mask), Fix: "write the secret itself, or start the proxy with --show-secrets"}
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // decide decides about a frame that is held.
@@ -190,6 +216,9 @@ func (p *page) decide(q request) any {
 	}
 	if err == nil {
 		err = direction(want.Dir)
+	}
+	if err == nil {
+		err = p.unmasked(x, want)
 	}
 	if err == nil {
 		want.By = p.who(want.By)
