@@ -18,7 +18,7 @@ func TestDocumentedCommands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, s, url := show(t)
+	log, s, url := show(t, func(s *Server) { s.Intercept = &sessionsOf{changes: make(chan struct{}, 1)} })
 	for range 132 {
 		say(log, record.CS, "<message xmlns='jabber:client'><body>wherefore</body></message>")
 	}
@@ -32,7 +32,6 @@ func TestDocumentedCommands(t *testing.T) {
 	}
 	s.Files = plainFiler{demo, nil}
 	s.Notes = noting{}
-	s.Intercept = &sessionsOf{changes: make(chan struct{}, 1)}
 	s.Keep = func() (string, error) { return "kept.jsonl", nil }
 	c := call(url)
 	rec := ""

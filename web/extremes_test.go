@@ -11,16 +11,15 @@ import (
 
 // Whatever numbers a request has, it is answered, and not at length.
 func TestExtremes(t *testing.T) {
-	log, s, _ := show(t)
-	long := strings.Repeat("x", 200_000)
-	say(log, record.CS, `<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='`+long+`' from='`+long+`' version='1.0'><iq type='get' id='1' to='a@e'><ping xmlns='urn:xmpp:ping'/></iq><message id='`+long+`' to='`+long+`' type='`+long+`'/><`+strings.Repeat("n", 50_000)+`/>`)
-	s.Source.Wait(t.Context(), func(s timeline.Status) bool { return s.Known == 4 })
 	x := holding()
 	x.list[0].Held = x.list[0].Held[:1]
-	s.Intercept = x
 	for n := range 200 {
 		x.list = append(x.list, Session{Conn: n + 2})
 	}
+	log, s, _ := show(t, func(s *Server) { s.Intercept = x })
+	long := strings.Repeat("x", 200_000)
+	say(log, record.CS, `<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='`+long+`' from='`+long+`' version='1.0'><iq type='get' id='1' to='a@e'><ping xmlns='urn:xmpp:ping'/></iq><message id='`+long+`' to='`+long+`' type='`+long+`'/><`+strings.Repeat("n", 50_000)+`/>`)
+	s.Source.Wait(t.Context(), func(s timeline.Status) bool { return s.Known == 4 })
 	p := &page{server: s, source: s.Source, shown: &shown{Source: s.Source}, chosen: s.choice()}
 	for op, do := range operations {
 		for _, n := range []string{"0", "1", "-1", "4", "9223372036854775807", "-9223372036854775808"} {
