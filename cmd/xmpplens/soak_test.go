@@ -30,7 +30,7 @@ rules:
   - {name: ask, when: presence and dir == "CS", probability: 10%, do: {send: {to: server, xml: "<iq type='get' id='${random}' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>", in: 20ms}}}
   - {name: edit, when: message and body != "", probability: 10%, do: {edit: [{set: /message/body, to: "${count} was: ${id}"}, {insert: /message, xml: "<x xmlns='urn:example:edited'/>"}]}}
   - {name: double, when: message, probability: 5%, do: {duplicate: 2}}
-  - {name: lose, when: stanzas, probability: 5%, do: drop}
+  - {name: lose, when: message or presence or iq and type == "get", probability: 5%, do: drop} # but the resource is bound: nothing goes on without
   - {name: late, when: stanzas, probability: 3%, do: {delay: {for: 1ms, jitter: 60ms}}}
   - {name: behind, when: message or presence, probability: 5%, do: {reorder: {behind: 3, within: 200ms}}}
   - {name: refuse, when: 'dir == "CS" and iq and type == "get"', probability: 10%, do: {answer: service-unavailable}}
