@@ -211,10 +211,7 @@ func TestNetworkCut(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	r, err := record.Open(demo)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := demoReader(t)
 	url := pages(t, r)
 	do(t, ctx, chromedp.Navigate(url), until(rowTexts+`.length > 100`),
 		run(`document.querySelector(".row").click()`), until(`!document.querySelector("#details").hidden`),

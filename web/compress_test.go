@@ -5,26 +5,13 @@ import (
 	"compress/flate"
 	"encoding/json"
 	"testing"
-
-	"github.com/xmpplens/xmpplens/record"
-	"github.com/xmpplens/xmpplens/record/timeline"
 )
 
 // What compression of a message costs and saves, at the level that is used: the
 // status, which is small, a window of rows, and the details of an entry.
 func BenchmarkCompression(b *testing.B) {
-	r, err := record.Open(demo)
-	if err != nil {
-		b.Fatal(err)
-	}
-	x, err := timeline.NewIndex(r)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer x.Close()
-	if err := x.Run(b.Context()); err != nil {
-		b.Fatal(err)
-	}
+	r := demoReader(b)
+	x := indexOf(b, r)
 	s := &Server{Source: x}
 	p := &page{server: s, source: x, shown: &shown{Source: x}, chosen: newChoice()}
 	for _, m := range []struct {

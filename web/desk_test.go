@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/xmpplens/xmpplens/record/timeline"
 )
 
 // drawing asks an operation and returns what it says as JSON.
@@ -29,18 +27,8 @@ func drawing(t *testing.T, p *page, ask string) string {
 // deskOf shows the demo, as if its sessions went on.
 func deskOf(t *testing.T) (*sessionsOf, *page) {
 	t.Helper()
-	r, err := timeline.Open(demo)
-	if err != nil {
-		t.Fatal(err)
-	}
-	src, err := timeline.NewIndex(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { src.Close() })
-	if err := src.Run(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	r := demoReader(t)
+	src := indexOf(t, r)
 	x := holding()
 	return x, &page{server: &Server{Source: src, Intercept: x}, source: src, shown: &shown{Source: src}, chosen: newChoice()}
 }

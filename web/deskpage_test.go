@@ -5,18 +5,13 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
-
-	"github.com/xmpplens/xmpplens/record"
 )
 
 // What is held is edited, dropped and passed, something is written, checked,
 // completed and put in, breakpoints come and go, rules are switched: with keys.
 func TestDeskPage(t *testing.T) {
 	ctx := browser(t)
-	r, err := record.Open(demo)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := demoReader(t)
 	x := holding()
 	say := func(text string) action { return chromedp.SendKeys("#xml", text) }
 	url := pages(t, r, func(s *Server) { s.Intercept = x })

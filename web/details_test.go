@@ -201,10 +201,7 @@ func TestTreeInTheBrowser(t *testing.T) {
 // TestDetailsScreens keeps pictures of each tab where SCREENS names a directory.
 func TestDetailsScreens(t *testing.T) {
 	ctx := browser(t)
-	r, err := record.Open("../testdata/recordings/demo.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := demoReader(t)
 	url := pages(t, r)
 	for _, c := range []struct {
 		name          string

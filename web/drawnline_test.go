@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/xmpplens/xmpplens/record/diff"
-	"github.com/xmpplens/xmpplens/record/timeline"
 )
 
 // A row of the comparison has both sides and what is between them; a side may be
@@ -17,14 +16,7 @@ func TestDrawsLines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := timeline.NewIndex(a)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer x.Close()
-	if err := x.Run(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	x := indexOf(t, a)
 	rep.Rows = []diff.Row{{A: 3, Sign: '-'}, {A: 3, B: 3, Sign: '='}, {A: 3, B: 1 << 20, Sign: '~'}}
 	d := &SideBySide{Report: rep, A: x, B: x}
 	lines, err := d.lines(1, 2, true)

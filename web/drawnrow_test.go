@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xmpplens/xmpplens/record"
 	"github.com/xmpplens/xmpplens/record/timeline"
 )
 
@@ -69,18 +68,8 @@ func TestSince(t *testing.T) {
 
 // A row knows how long after the one before it is, wherever a request begins.
 func TestDrawnRowsFollow(t *testing.T) {
-	r, err := record.Open(demo)
-	if err != nil {
-		t.Fatal(err)
-	}
-	x, err := timeline.NewIndex(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer x.Close()
-	if err := x.Run(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	r := demoReader(t)
+	x := indexOf(t, r)
 	s := &Server{Source: x}
 	p := &page{server: s, source: x, chosen: s.choice()}
 	p.chosen.set("message")

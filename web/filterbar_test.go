@@ -71,10 +71,7 @@ const filterText = `document.querySelector("#filter").value`
 func TestFilterBar(t *testing.T) {
 	t.Parallel()
 	ctx := browser(t)
-	r, err := record.Open("../testdata/recordings/demo.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := demoReader(t)
 	do(t, ctx, chromedp.Navigate(pages(t, r)), until(`document.querySelectorAll(".row:not(.loading)").length > 5`),
 		// Names, operators and values, with keys alone.
 		typed("ro"), until(`document.querySelector("#names").textContent.includes("roster")`),

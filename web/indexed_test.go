@@ -90,14 +90,7 @@ func TestWhileIndexed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := timeline.NewIndex(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { x.Close() })
-	if err := x.Run(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	x := indexOf(t, r)
 	h := &halted{Index: x, len: 2001, changed: make(chan struct{})}
 	shrinks(t, h)
 	h.let(500, 0, true)

@@ -1,31 +1,18 @@
 package web
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/xmpplens/xmpplens/decode/track"
-	"github.com/xmpplens/xmpplens/record"
-	"github.com/xmpplens/xmpplens/record/timeline"
 )
 
 // demoPage is a page that shows the demonstration.
 func demoPage(t *testing.T) *page {
 	t.Helper()
-	r, err := record.Open("../testdata/recordings/demo.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	x, err := timeline.NewIndex(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { x.Close() })
-	if err := x.Run(context.Background()); err != nil {
-		t.Fatal(err)
-	}
+	r := demoReader(t)
+	x := indexOf(t, r)
 	return &page{server: &Server{Source: x}, source: x, chosen: newChoice()}
 }
 

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/xmpplens/xmpplens/record"
-	"github.com/xmpplens/xmpplens/record/timeline"
 )
 
 // town records servers that talk with each other and with clients, and requests
@@ -149,10 +147,7 @@ func TestLadderLanes(t *testing.T) {
 // Five lanes have room on a telephone.
 func TestLadderOnTelephone(t *testing.T) {
 	ctx := browser(t)
-	r, err := record.Open(demo)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := demoReader(t)
 	do(t, ctx, chromedp.EmulateViewport(420, 800), chromedp.Navigate(pages(t, r)+"#view=ladder"), until(arrows+` > 5 && document.querySelectorAll(".lanename").length === 5`))
 	if wide := get(t, ctx, chromedp.Evaluate[int](`document.querySelector("#list").scrollWidth - document.querySelector("#list").clientWidth`)); wide > 0 {
 		t.Errorf("the ladder is %d pixels too wide", wide)
@@ -269,14 +264,7 @@ func TestLadderOfMany(t *testing.T) {
 // recording is.
 func BenchmarkLadder(b *testing.B) {
 	for _, many := range []int{1_000, 150_000} {
-		x, err := timeline.NewIndex(town(b, 12, many))
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(func() { x.Close() })
-		if err := x.Run(context.Background()); err != nil {
-			b.Fatal(err)
-		}
+		x := indexOf(b, town(b, 12, many))
 		p := &page{server: &Server{Source: x}, source: x, chosen: newChoice()}
 		for name, draw := range map[string]string{"told": "", "drawn": `,"draw":{"screen":30}`, "filtered": `,"draw":{"screen":30}`} {
 			p.chosen.set(map[string]string{"filtered": "conn == 5"}[name])

@@ -6,8 +6,6 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
-
-	"github.com/xmpplens/xmpplens/record"
 )
 
 const arrows = `document.querySelectorAll("#list.ladder .row:not(.loading) .arrow").length`
@@ -17,10 +15,7 @@ const chosenAt = `document.querySelector(".row[aria-selected=true]")?.dataset.at
 // The list is drawn as a ladder, in its place, and a message is followed.
 func TestLadderPage(t *testing.T) {
 	ctx := browser(t)
-	r, err := record.Open(demo)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := demoReader(t)
 	url := pages(t, r)
 	lanes := `[...document.querySelectorAll(".lanename > :first-child")].map(e => e.textContent).join(" ")`
 	do(t, ctx, chromedp.Navigate(url), until(`document.querySelectorAll(".row:not(.loading)").length > 5`), run(`document.querySelector("#list").focus()`),

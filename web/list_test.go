@@ -7,8 +7,6 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
-
-	"github.com/xmpplens/xmpplens/record"
 )
 
 const chosenRow = `document.querySelector(".row[aria-selected=true] .n")?.textContent`
@@ -21,10 +19,7 @@ func chip(kind string) string { return fmt.Sprintf(`document.querySelector("[dat
 
 func TestList(t *testing.T) {
 	ctx := browser(t)
-	r, err := record.Open("../testdata/recordings/demo.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := demoReader(t)
 	demo := pages(t, r)
 	counts := `document.querySelector("#counts").textContent`
 	news := `document.querySelector("#news").textContent`
@@ -62,10 +57,7 @@ func TestList(t *testing.T) {
 
 func TestColumns(t *testing.T) {
 	ctx := browser(t)
-	r, err := record.Open("../testdata/recordings/demo.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := demoReader(t)
 	time := `document.querySelector(".row:not(.loading) .time").textContent`
 	size := `getComputedStyle(document.querySelector("#columns .size")).display`
 	input := func(sel, change string) action {
@@ -91,10 +83,7 @@ func TestColumns(t *testing.T) {
 // TestListScreens keeps pictures of the list where SCREENS names a directory.
 func TestListScreens(t *testing.T) {
 	ctx := browser(t)
-	r, err := record.Open("../testdata/recordings/demo.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := demoReader(t)
 	demo := pages(t, r)
 	for _, c := range []struct {
 		name          string

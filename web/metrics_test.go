@@ -6,25 +6,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/xmpplens/xmpplens/record"
 	"github.com/xmpplens/xmpplens/record/timeline"
 )
 
 // Prometheus gets what stats prints, with the token, and nothing of the traffic
 // that could be as much as anybody wants.
 func TestMetrics(t *testing.T) {
-	r, err := record.Open("../testdata/recordings/demo.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	x, err := timeline.NewIndex(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { x.Close() })
-	if err := x.Run(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	r := demoReader(t)
+	x := indexOf(t, r)
 	s := &Server{Source: x}
 	base, _, _ := strings.Cut(served(t, s), "?")
 	scrape := func(token string) (int, string) {

@@ -9,19 +9,11 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/xmpplens/xmpplens/record"
-	"github.com/xmpplens/xmpplens/record/timeline"
 )
 
 // The page that has a version gets nothing again.
 func TestOverviewVersion(t *testing.T) {
-	x, err := timeline.NewIndex(played(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer x.Close()
-	if err := x.Run(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	x := indexOf(t, played(t))
 	p := &page{server: &Server{Source: x}, source: x, chosen: newChoice()}
 	ask := func(v map[string]any) overviewed {
 		b, err := json.Marshal(v)
@@ -127,10 +119,7 @@ func TestOverviewBrush(t *testing.T) {
 
 func TestOverviewScreens(t *testing.T) {
 	ctx := browser(t)
-	r, err := record.Open("../testdata/recordings/demo.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := demoReader(t)
 	do(t, ctx, chromedp.Navigate(pages(t, r)), until(`document.querySelector("#tab-overview")`), run(`document.querySelector("#tab-overview").click()`), until(`document.querySelector("#overview .latency")`))
 	for _, c := range []struct {
 		name, theme string

@@ -12,7 +12,6 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/xmpplens/xmpplens/record"
-	"github.com/xmpplens/xmpplens/record/timeline"
 )
 
 // The page has to come quickly, and to be read: all of it stays under 150 kB, as it is
@@ -72,14 +71,7 @@ func played(t testing.TB) *record.Reader {
 }
 
 func TestSeek(t *testing.T) {
-	x, err := timeline.NewIndex(played(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer x.Close()
-	if err := x.Run(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	x := indexOf(t, played(t))
 	p := &page{server: &Server{Source: x}, source: x, chosen: newChoice()}
 	end := 10.0 + 60 + 1
 	for _, c := range []struct {
@@ -222,10 +214,7 @@ func TestPlayerIsLive(t *testing.T) {
 
 func TestPlayerScreens(t *testing.T) {
 	ctx := browser(t)
-	r, err := record.Open("../testdata/recordings/demo.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := demoReader(t)
 	demo := pages(t, r)
 	for _, c := range []struct {
 		name          string

@@ -113,14 +113,7 @@ func TestSearch(t *testing.T) {
 
 // A step through a long recording is short, and all of them find all.
 func TestSearchesInSteps(t *testing.T) {
-	x, err := timeline.NewIndex(crowd(t, 100_000))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer x.Close()
-	if err := x.Run(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	x := indexOf(t, crowd(t, 100_000))
 	s := &Server{Source: x}
 	p := &page{server: s, source: x, chosen: s.choice()}
 	steps, hits, longest, size, began := 0, 0, time.Duration(0), 0, time.Now()

@@ -49,16 +49,7 @@ func showTwo(t testing.TB, a, b *record.Reader) string {
 		t.Fatal(err)
 	}
 	rep.A.Name, rep.B.Name = "montague.jsonl", "verona.jsonl"
-	var x [2]*timeline.Index
-	for i, r := range []*record.Reader{a, b} {
-		if x[i], err = timeline.NewIndex(r); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { x[i].Close() })
-		if err := x[i].Run(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
+	x := [2]*timeline.Index{indexOf(t, a), indexOf(t, b)}
 	return served(t, &Server{Source: x[0], Title: "montague.jsonl", Diff: &SideBySide{Report: rep, A: x[0], B: x[1]}})
 }
 

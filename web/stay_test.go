@@ -48,10 +48,7 @@ func TestScrollWinsOverFollow(t *testing.T) {
 func TestChosenStaysInSight(t *testing.T) {
 	t.Parallel()
 	ctx := browser(t)
-	r, err := record.Open(demo)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := demoReader(t)
 	sight := `(() => { const l = document.querySelector("#list").getBoundingClientRect(), r = document.querySelector(".row[aria-selected=true]")?.getBoundingClientRect(); return !!r && r.top >= l.top + 24 && r.bottom <= l.bottom + 1; })()`
 	do(t, ctx, chromedp.EmulateViewport(420, 800), chromedp.Navigate(pages(t, r)), until(loaded), run(`document.querySelector("#list").scrollTop = 24 * 115; 0`), until(rowTexts+`.includes("wherefore") && !document.querySelector(".row.loading")`),
 		run(`[...document.querySelectorAll(".row")].at(-3).click()`), until(`!document.querySelector("#details").hidden && document.querySelector("#list").clientHeight < 300`), until(sight),

@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
-
-	"github.com/xmpplens/xmpplens/record"
 )
 
 // A state of the page, and the steps that lead there from the one before.
@@ -53,10 +51,7 @@ func everyView() []state {
 // are made so.
 func TestScreens(t *testing.T) {
 	ctx := browser(t)
-	r, err := record.Open("../testdata/recordings/demo.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := demoReader(t)
 	demo := pages(t, r, deciding)
 	said := `[...document.querySelectorAll(".row")].find(e => e.textContent.includes("wherefore"))`
 	states := []state{

@@ -401,10 +401,7 @@ func TestFilter(t *testing.T) {
 
 func TestFilterInTheBrowser(t *testing.T) {
 	ctx := browser(t)
-	r, err := record.Open("../testdata/recordings/demo.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := demoReader(t)
 	do(t, ctx, chromedp.Navigate(pages(t, r)), until(`document.querySelectorAll(".row:not(.loading)").length > 5`),
 		run(`document.querySelector("#filter").focus()`), chromedp.KeyEvent(`message and body contains "wherefore"`),
 		until(`document.querySelector("#counts").textContent.includes("2 of 288 entries")`),
@@ -418,18 +415,34 @@ func TestFilterInTheBrowser(t *testing.T) {
 		until(`document.querySelector("#body .link")`), run(`document.querySelector("#body .link").click()`), until(`document.querySelector("#body pre")?.textContent.includes("urn:xmpp:receipts")`))
 }
 
-// pages serves a finished recording.
-func pages(t testing.TB, r *record.Reader, set ...func(*Server)) string {
+// demoReader opens the recording of the demo.
+func demoReader(t testing.TB) *record.Reader {
+	t.Helper()
+	r, err := record.Open(demo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// indexOf indexes a finished recording, until the test ends.
+func indexOf(t testing.TB, r *record.Reader) *timeline.Index {
 	t.Helper()
 	x, err := timeline.NewIndex(r)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { x.Close() })
 	if err := x.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { x.Close() })
-	s := &Server{Source: x, Title: "demo.jsonl"}
+	return x
+}
+
+// pages serves a finished recording.
+func pages(t testing.TB, r *record.Reader, set ...func(*Server)) string {
+	t.Helper()
+	s := &Server{Source: indexOf(t, r), Title: "demo.jsonl"}
 	for _, f := range set {
 		f(s)
 	}
