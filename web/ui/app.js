@@ -89,6 +89,7 @@ live.on("entry", (m) => {
 // open shows the details of an entry, and the entry itself where it is in the list.
 function open(n) {
 	list.unselect();
+	player.drop(); // a step would have another one shown
 	details.look({ n });
 	moving.find({ n }, ({ at, exact }) => {
 		if (exact) list.reveal(at);

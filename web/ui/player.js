@@ -142,10 +142,16 @@ export class Player {
 		this.#seek({ at });
 	}
 
-	// again asks for what was on its way when the connection was lost.
-	again() {
+	// drop gives up what is on its way.
+	drop() {
+		this.#seq++;
 		this.#waiting = false;
 		this.#steps = [];
+	}
+
+	// again asks for what was on its way when the connection was lost.
+	again() {
+		this.drop();
 		if (this.on) {
 			this.#density();
 			this.#seek({ n: this.n });
