@@ -125,10 +125,11 @@ export class Desk {
 
 	#history() { return JSON.parse(sessionStorage.getItem("sent") || "[]"); }
 
-	// what is written, and where it goes.
+	// what is to be done with what is written.
 	#what() {
 		const [conn, dir] = this.#target.value.split(" ");
-		return { conn: Number(conn || 0), dir: dir || "", swallow: $("swallow").checked, ...this.#doing, xml: this.#xml.value };
+		const put = { op: "inject", conn: Number(conn || 0), dir: dir || "", swallow: $("swallow").checked };
+		return { ...(this.#doing || put), xml: this.#xml.value };
 	}
 
 	#check() {
@@ -154,7 +155,7 @@ export class Desk {
 	#send() {
 		const what = this.#what();
 		this.#sent = what.xml;
-		if (!this.#to.ask({ op: "inject", ...what })) $("checked").textContent = "No connection: nothing was sent.";
+		if (!this.#to.ask(what)) $("checked").textContent = "No connection: nothing was sent.";
 	}
 
 	_decide(m) {

@@ -2,13 +2,6 @@
 
 export const $ = (id) => document.getElementById(id);
 
-export function node(name, cls = "", text = "") {
-	const el = document.createElement(name);
-	if (cls) el.className = cls;
-	el.textContent = text;
-	return el;
-}
-
 // h makes an element: h("p.finding.error", { title, onclick }, "text", child, …).
 // What is no property of it becomes an attribute; null and false are left out.
 export function h(what, props, ...children) {
@@ -52,13 +45,6 @@ export const put = (id, text) => Object.assign($(id), { textContent: text, hidde
 
 export const within = (n, least, most) => Math.max(least, Math.min(n, most));
 
-// svg makes an element of a picture.
-export function svg(name, attributes) {
-	const el = document.createElementNS("http://www.w3.org/2000/svg", name);
-	for (const [k, v] of Object.entries(attributes)) el.setAttribute(k, v);
-	return el;
-}
-
 export const many = (n, one, more) => `${n.toLocaleString("en")} ${n === 1 ? one : more}`;
 
 // fill puts a text into an element, without a new node where there is one.
@@ -68,9 +54,7 @@ export function fill(el, text) {
 	else el.textContent = text;
 }
 
-export const two = (n) => String(n).padStart(2, "0");
-
 export function clock(ms) {
-	const d = new Date(ms);
-	return `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}.${String(d.getMilliseconds()).padStart(3, "0")}`;
+	const d = new Date(ms), padded = (n, to = 2) => String(n).padStart(to, "0");
+	return `${padded(d.getHours())}:${padded(d.getMinutes())}:${padded(d.getSeconds())}.${padded(d.getMilliseconds(), 3)}`;
 }

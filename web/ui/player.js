@@ -2,7 +2,7 @@
 // is the last at a time and when the next one is; the page asks again when the
 // clock has come there, so that a million entries play as ten do.
 
-import { $, clock, draw, fill, within } from "./dom.js";
+import { $, clock, draw, fill, put, within } from "./dom.js";
 
 const longGap = 5; // seconds
 const lead = 0.5; // seconds of the viewer's time in front of what comes behind a gap
@@ -257,7 +257,7 @@ export class Player {
 
 	#complain(text) {
 		this.#input.ariaInvalid = !!text;
-		Object.assign($("wrong"), { hidden: !text, textContent: text });
+		put("wrong", text);
 	}
 }
 
