@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/xmpplens/xmpplens/decode"
 	"github.com/xmpplens/xmpplens/decode/stanza"
 	"github.com/xmpplens/xmpplens/record/timeline"
 )
@@ -147,7 +146,7 @@ func heldFrame(h HeldFrame, names [2]string) drawn {
 		shown,
 		el("div.buttons",
 			decide("Pass", "pass", "As it is (P)", nil), edit, decide("Drop", "drop", "It is not sent on (D)", nil),
-			decide("Answer…", "answer", "Drop it, and answer in the peer's place", attrs{"data-xml": answerFor(h.XML)}),
+			decide("Answer…", "answer", "Drop it, and answer in the peer's place", attrs{"data-xml": stanza.Draft(h.XML, refused)}),
 			decide("Delay 5 s", "delay", "Then it passes", attrs{"data-seconds": "5"}), decide("More time", "hold", "Half an hour", attrs{"data-seconds": "1800"}), pass, drop))
 }
 
@@ -184,42 +183,8 @@ func colour(t timeline.Token) any {
 	return el("span."+strings.ReplaceAll(t[0], " ", "."), t[1])
 }
 
-// answerFor is what an answer to a frame may begin with: to an iq its result, from
-// whom it was sent to.
-func answerFor(xml string) string {
-	dec := decode.Decoder{Bare: true}
-	dec.Write([]byte(xml))
-	f, ok := dec.Close()
-	if !ok || f.Err != nil {
-		return ""
-	}
-	st := stanza.ParseFields(f)
-	name, kind := st.Name, "error"
-	switch {
-	case name == "iq" && (st.Type == "get" || st.Type == "set"):
-		kind = "result"
-	case name != "message" && name != "presence":
-		return ""
-	}
-	var b strings.Builder
-	b.WriteString("<" + name)
-	if ns := string(f.NS); strings.Contains(xml[:strings.IndexByte(xml, '>')+1], "xmlns=") && ns != "" {
-		attribute(&b, "xmlns", ns)
-	}
-	attribute(&b, "type", kind)
-	for _, a := range [][2]string{{"id", st.ID}, {"from", st.To}, {"to", st.From}} {
-		if a[1] != "" {
-			attribute(&b, a[0], a[1])
-		}
-	}
-	if kind == "error" {
-		return b.String() + ">\n  <error type='cancel'>\n    <service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>\n  </error>\n</" + name + ">"
-	}
-	return b.String() + "/>"
-}
+// refused is what is in an answer that says an error, to begin with.
+const refused = "\n  <error type='cancel'>\n    <service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>\n  </error>\n"
 
+// quoting is for attributes in quotes of either kind.
 var quoting = strings.NewReplacer("&", "&amp;", "<", "&lt;", "'", "&apos;", `"`, "&quot;")
-
-func attribute(b *strings.Builder, name, value string) {
-	b.WriteString(" " + name + "='" + quoting.Replace(value) + "'")
-}

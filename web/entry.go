@@ -167,7 +167,7 @@ func standalone(f decode.Frame, raw []byte) []byte {
 			continue
 		}
 		own[name] = true
-		add.WriteString(" " + name + "='" + strings.NewReplacer("&", "&amp;", "<", "&lt;", "'", "&apos;").Replace(b.URI) + "'")
+		add.WriteString(" " + name + "='" + quoting.Replace(b.URI) + "'")
 	}
 	return slices.Concat(raw[:end], []byte(add.String()), raw[end:])
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/xmpplens/xmpplens/decode"
 	"github.com/xmpplens/xmpplens/decode/stanza"
 )
 
@@ -165,25 +164,13 @@ func (p *page) masked(list []HeldFrame) []HeldFrame {
 	return out
 }
 
-// mask takes secrets out of an element. Its stream is not known here, which may
-// declare a default namespace for it.
+// mask takes secrets out of an element.
 func mask(xml string) (string, bool) {
-	raw, spans := secretsIn(xml)
+	spans := stanza.SecretsAlone(xml)
 	if len(spans) == 0 {
 		return xml, false
 	}
-	return string(stanza.Mask(raw, spans)) + xml[len(raw):], true
-}
-
-// secretsIn finds the secrets in the element that a text begins with.
-func secretsIn(xml string) (raw []byte, spans []stanza.Span) {
-	dec := decode.Decoder{Bare: true}
-	dec.Write([]byte(xml))
-	f, ok := dec.Close()
-	if !ok {
-		return nil, nil
-	}
-	return f.Raw, stanza.Secrets(f)
+	return string(stanza.Mask([]byte(xml), spans)), true
 }
 
 // unmasked refuses an edit that would send what is shown in the place of a secret.
@@ -196,8 +183,7 @@ func (p *page) unmasked(x Interceptor, v Verdict) error {
 			if s.Conn != v.Conn || h.Dir != v.Dir || h.Offset != v.Offset {
 				continue
 			}
-			_, spans := secretsIn(h.XML)
-			for _, span := range spans {
+			for _, span := range stanza.SecretsAlone(h.XML) {
 				if strings.HasPrefix(span.Mask, "[") && strings.Contains(v.XML, span.Mask) {
 					return &refusal{Text: fmt.Sprintf("%.80s stands for a secret, and would be sent in its place", span.Mask), Fix: "write the secret itself, or start the proxy with --show-secrets"}
 				}

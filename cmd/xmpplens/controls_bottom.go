@@ -8,7 +8,6 @@ import (
 
 	"github.com/mattn/go-runewidth"
 
-	"github.com/xmpplens/xmpplens/decode"
 	"github.com/xmpplens/xmpplens/decode/stanza"
 	"github.com/xmpplens/xmpplens/web"
 )
@@ -130,7 +129,7 @@ func heldText(h *web.HeldFrame, now time.Time) string {
 		arrow = "←"
 	}
 	what := "an element"
-	if f, ok := readHeld(string(stanza.Mask([]byte(h.XML), heldSecrets(h.XML)))); ok {
+	if f, ok := stanza.Alone(string(stanza.Mask([]byte(h.XML), stanza.SecretsAlone(h.XML)))); ok {
 		what = stanza.Parse(f).Summary
 	}
 	text := fmt.Sprintf("held: #%d %s %s; by %s, for %s more", h.Conn, arrow, what, stanza.Clean(strings.TrimPrefix(h.By, "rule "), maxReason), until(h, now))
@@ -148,31 +147,14 @@ func waits(n int) string {
 	return size(int64(n)) + " wait"
 }
 
-// hasSecrets reports whether a frame has something that is masked.
-func hasSecrets(xml string) bool {
-	return len(heldSecrets(xml)) > 0
-}
-
-// heldSecrets finds what is masked in a frame, whose stream is not known: what could
-// be a secret in one of them is.
-func heldSecrets(xml string) []stanza.Span {
-	dec := decode.Decoder{Bare: true}
-	dec.Write([]byte(xml))
-	f, ok := dec.Close()
-	if !ok {
-		return nil
-	}
-	return stanza.Secrets(f)
-}
-
 // heldLines is a frame that is held, as it is printed.
 func heldLines(h *web.HeldFrame, now time.Time, paint *palette, secrets bool, width int) string {
 	var b strings.Builder
 	b.WriteString(paint.warn.Sprint(wrap(heldText(h, now), width-1, 4)))
-	f, ok := readHeld(h.XML)
+	f, ok := stanza.Alone(h.XML)
 	o := stanza.PrettyOptions{Width: max(width, 40) - 4, Indent: "  "}
 	if !secrets {
-		o.Secrets = heldSecrets(h.XML)
+		o.Secrets = stanza.SecretsAlone(h.XML)
 	}
 	if !ok {
 		return b.String() + "\n    " + stanza.Clean(string(stanza.Mask([]byte(h.XML), o.Secrets)), maxReason)

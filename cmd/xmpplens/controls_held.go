@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xmpplens/xmpplens/decode"
 	"github.com/xmpplens/xmpplens/decode/stanza"
 	"github.com/xmpplens/xmpplens/web"
 )
@@ -158,7 +157,7 @@ func (c *controls) orAgain(h *web.HeldFrame, xml string, again func(text string)
 
 // answerIt asks for what goes back in place of an answer of the peer.
 func (c *controls) answerIt(h *web.HeldFrame) []deed {
-	c.askAnswer(*h, answerTo(h.XML), -1)
+	c.askAnswer(*h, stanza.Draft(h.XML, refused), -1)
 	return nil
 }
 
@@ -317,50 +316,5 @@ func backTo(dir string) string {
 	return "server"
 }
 
-// readHeld reads an element as it stands in its stream, where its namespace may be
-// declared in the header.
-func readHeld(xml string) (decode.Frame, bool) {
-	var dec decode.Decoder
-	dec.Write([]byte("<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"))
-	dec.Next()
-	dec.Write([]byte(xml))
-	f, ok := dec.Next()
-	return f, ok && f.Err == nil
-}
-
-// answerTo is what an answer to a frame may begin with.
-func answerTo(xml string) string {
-	f, ok := readHeld(xml)
-	if !ok {
-		return ""
-	}
-	st := stanza.ParseFields(f)
-	kind, inner := "error", "<error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
-	switch {
-	case st.Kind == "iq" && (st.Type == "get" || st.Type == "set"):
-		kind, inner = "result", ""
-	case st.Kind != "message" && st.Kind != "presence":
-		return ""
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "<%s", st.Name)
-	start, _, _ := strings.Cut(xml, ">")
-	if strings.Contains(start, " xmlns=") { // over WebSocket each has its own
-		xmlAttribute(&b, "xmlns", st.NS)
-	}
-	for _, a := range [][2]string{{"type", kind}, {"id", st.ID}, {"from", st.To}, {"to", st.From}} {
-		xmlAttribute(&b, a[0], a[1])
-	}
-	if inner == "" {
-		return b.String() + "/>"
-	}
-	return b.String() + ">" + inner + "</" + st.Name + ">"
-}
-
-var attributeQuotes = strings.NewReplacer("&", "&amp;", "<", "&lt;", "'", "&apos;")
-
-func xmlAttribute(b *strings.Builder, name, value string) {
-	if value != "" {
-		fmt.Fprintf(b, " %s='%s'", name, attributeQuotes.Replace(value))
-	}
-}
+// refused is what is in an answer that says an error, to begin with.
+const refused = "<error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"

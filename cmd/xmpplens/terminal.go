@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/xmpplens/xmpplens/decode/filter"
+	"github.com/xmpplens/xmpplens/decode/stanza"
 	"github.com/xmpplens/xmpplens/proxy/session"
 	"github.com/xmpplens/xmpplens/record"
 	"github.com/xmpplens/xmpplens/web"
@@ -236,7 +237,7 @@ func (k *keyboard) look() {
 	armed, _ := k.x.Armed()
 	for i := range held {
 		held[i].Size = len(held[i].XML)
-		held[i].Masked = !k.secrets && hasSecrets(held[i].XML)
+		held[i].Masked = !k.secrets && len(stanza.SecretsAlone(held[i].XML)) > 0
 	}
 	k.carryOut(context.Background(), k.c.sees(state{armed: armed, paused: k.x.paused(), held: held}))
 }

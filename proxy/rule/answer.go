@@ -68,23 +68,10 @@ func readAnswer(r *reader, a args) action {
 	}
 }
 
-// back is a stanza to who sent this one, of the same kind and with the same id
-// (RFC 6120 §8.1.3, §8.3.1).
+// back is a stanza to who sent this one.
 func (s *shot) back(kind, payload string) string {
-	var b strings.Builder
-	b.WriteString("<" + s.s.Kind)
-	if ns, _ := s.frame.Stream.Lookup(""); ns != s.s.NS {
-		b.WriteString(" xmlns='" + stanza.Escape(s.s.NS) + "'")
-	}
-	for _, a := range []struct{ name, value string }{{"type", kind}, {"id", s.s.ID}, {"from", s.s.To}, {"to", s.s.From}} {
-		if a.value != "" {
-			b.WriteString(" " + a.name + "='" + stanza.Escape(a.value) + "'")
-		}
-	}
-	if payload == "" {
-		return b.String() + "/>"
-	}
-	return b.String() + ">" + payload + "</" + s.s.Kind + ">"
+	ns, _ := s.frame.Stream.Lookup("")
+	return s.s.Back(kind, payload, ns != s.s.NS)
 }
 
 // refusal is how what came is refused: a stanza with an error, a login or a
