@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/xmpplens/xmpplens/decode/stanza"
@@ -49,7 +50,7 @@ func (p *page) check(q request) any {
 	q.into(&want)
 	out := checked{Op: "check", Seq: want.Seq, Drawn: group{}, Words: group{}}
 	part, words := p.offered(want.Before)
-	out.Part = utf16Len(part)
+	out.Part = len(utf16.Encode([]rune(part)))
 	for _, w := range words {
 		out.Words = append(out.Words, button(w, "word "+w, "", attrs{"data-word": w}))
 	}
@@ -61,9 +62,10 @@ func (p *page) check(q request) any {
 	case direction(want.Dir) != nil:
 		err = &refusal{Text: "there is no connection to send it into", Fix: "wait for a client to connect"}
 	case want.Verdict != "":
-		waitFor(x, want.Conn, want.Dir, want.Offset)
 		v := Verdict{Conn: want.Conn, Dir: want.Dir, Offset: want.Offset, Verdict: want.Verdict, XML: want.XML, Dry: true}
-		if err = p.unmasked(x, v); err == nil {
+		h := heldAt(x, v)
+		waitFor(x, h)
+		if err = p.unmasked(h, v); err == nil {
 			err = x.Decide(v)
 		}
 	default:
@@ -78,7 +80,8 @@ func (p *page) check(q request) any {
 			At() int
 		})(nil); errors.As(err, &e) {
 			at = min(max(e.At(), 0), len(want.XML))
-			out.Error = fmt.Sprintf("%s: %s", placeIn(want.XML, at), strings.TrimPrefix(e.Error(), fmt.Sprintf("at byte %d: ", e.At())))
+			line, column := stanza.LineColumn(want.XML, at)
+			out.Error = fmt.Sprintf("line %d, column %d: %s", line, column, strings.TrimPrefix(e.Error(), fmt.Sprintf("at byte %d: ", e.At())))
 		}
 	}
 	out.Drawn = append(out.Drawn, tokensAround(want.XML, at)...)
@@ -90,14 +93,10 @@ func (p *page) check(q request) any {
 const writing = 5 * time.Minute
 
 // waitFor holds a frame for somebody who writes.
-func waitFor(x Interceptor, conn int, dir string, offset int64) {
-	for _, s := range x.Sessions() {
-		for _, h := range s.Held {
-			if s.Conn == conn && h.Dir == dir && h.Offset == offset && time.Until(time.UnixMilli(h.Until)) < writing-time.Minute {
-				// When it has gone meanwhile, the check says so.
-				_ = x.Decide(Verdict{Conn: conn, Dir: dir, Offset: offset, Verdict: "hold", Seconds: writing.Seconds(), By: "viewer"})
-			}
-		}
+func waitFor(x Interceptor, h *HeldFrame) {
+	if h != nil && time.Until(time.UnixMilli(h.Until)) < writing-time.Minute {
+		// When it has gone meanwhile, the check says so.
+		_ = x.Decide(Verdict{Conn: h.Conn, Dir: h.Dir, Offset: h.Offset, Verdict: "hold", Seconds: writing.Seconds(), By: "viewer"})
 	}
 }
 
@@ -125,23 +124,6 @@ func written(xml string) group {
 		out = append(out, colour(t))
 	}
 	return out
-}
-
-// placeIn says where a byte is, for people.
-func placeIn(text string, at int) string {
-	before := text[:at]
-	line := strings.Count(before, "\n") + 1
-	column := utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]) + 1
-	return fmt.Sprintf("line %d, column %d", line, column)
-}
-
-func utf16Len(s string) (n int) {
-	for _, r := range s {
-		if n++; r > 0xffff {
-			n++
-		}
-	}
-	return n
 }
 
 // What may be completed: the part that is written already, and the fields of the

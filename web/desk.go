@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -102,9 +103,7 @@ func (p *page) namesOf(list []Session) map[int][2]string {
 // button draws one; key is by what it is found again when it is drawn anew.
 func button(text, key, title string, more attrs) drawn {
 	a := attrs{"type": "button", "data-key": key, "title": title}
-	for k, v := range more {
-		a[k] = v
-	}
+	maps.Copy(a, more)
 	return el("button", a, text)
 }
 
@@ -117,11 +116,8 @@ func heldFrame(h HeldFrame, names [2]string) drawn {
 	place := attrs{"data-conn": strconv.Itoa(h.Conn), "data-dir": h.Dir, "data-offset": strconv.FormatInt(h.Offset, 10)}
 	decide := func(text, verdict, title string, more attrs) drawn {
 		a := attrs{"data-op": "decide", "data-verdict": verdict}
-		for _, from := range []attrs{place, more} {
-			for k, v := range from {
-				a[k] = v
-			}
-		}
+		maps.Copy(a, place)
+		maps.Copy(a, more)
 		return button(text, fmt.Sprint(text, h.Conn, h.Dir, h.Offset), title, a)
 	}
 	var edit drawn

@@ -106,7 +106,7 @@ func rowOf(r timeline.Row) drawnRow {
 	}
 	if len(r.Codes) > 0 {
 		codes := strings.Join(r.Codes, " ")
-		l.Code = group{el("span.code", attrs{"title": codes}, cmp.Or(map[string]string{"error": "✖", "warning": "▲"}[r.Level], "•")+" "+codes)}
+		l.Code = group{el("span.code", attrs{"title": codes}, cmp.Or(signs[r.Level], "•")+" "+codes)}
 	}
 	return l
 }

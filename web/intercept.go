@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -173,38 +174,54 @@ func mask(xml string) (string, bool) {
 	return string(stanza.Mask([]byte(xml), spans)), true
 }
 
-// unmasked refuses an edit that would send what is shown in the place of a secret.
-func (p *page) unmasked(x Interceptor, v Verdict) error {
-	if p.server.Secrets || v.Verdict != "edit" || !strings.Contains(v.XML, "[") {
-		return nil
-	}
+// heldAt is the frame that a verdict is about; nil = it is not held any more.
+func heldAt(x Interceptor, v Verdict) *HeldFrame {
 	for _, s := range x.Sessions() {
-		for _, h := range s.Held {
-			if s.Conn != v.Conn || h.Dir != v.Dir || h.Offset != v.Offset {
-				continue
-			}
-			for _, span := range stanza.SecretsAlone(h.XML) {
-				if strings.HasPrefix(span.Mask, "[") && strings.Contains(v.XML, span.Mask) {
-					return &refusal{Text: fmt.Sprintf("%.80s stands for a secret, and would be sent in its place", span.Mask), Fix: "write the secret itself, or start the proxy with --show-secrets"}
-				}
+		for i, h := range s.Held {
+			if s.Conn == v.Conn && h.Dir == v.Dir && h.Offset == v.Offset {
+				return &s.Held[i]
 			}
 		}
 	}
 	return nil
 }
 
+// unmasked refuses an edit of a frame that would send what is shown in the place of a
+// secret.
+func (p *page) unmasked(h *HeldFrame, v Verdict) error {
+	if h == nil || p.server.Secrets || v.Verdict != "edit" {
+		return nil
+	}
+	for _, span := range stanza.SecretsAlone(h.XML) {
+		if strings.HasPrefix(span.Mask, "[") && strings.Contains(v.XML, span.Mask) {
+			return &refusal{Text: fmt.Sprintf("%.80s stands for a secret, and would be sent in its place", span.Mask), Fix: "write the secret itself, or start the proxy with --show-secrets"}
+		}
+	}
+	return nil
+}
+
+// asks reads a request that changes what passes into v: one that is not understood
+// must not become another one.
+func (p *page) asks(q request, v any) (Interceptor, error) {
+	x, err := p.intercepts()
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(q.whole, v); err != nil {
+		return nil, &refusal{Text: "the request is not understood: " + err.Error(), Fix: "go doc github.com/xmpplens/xmpplens/web says what an operation takes"}
+	}
+	return x, nil
+}
+
 // decide decides about a frame that is held.
 func (p *page) decide(q request) any {
 	var want Verdict
-	x, err := p.intercepts()
-	if err == nil {
-		err = strictly(q, &want)
-	}
+	x, err := p.asks(q, &want)
 	if err == nil {
 		err = direction(want.Dir)
 	}
-	if err == nil {
-		err = p.unmasked(x, want)
+	if err == nil && want.Verdict == "edit" {
+		err = p.unmasked(heldAt(x, want), want)
 	}
 	if err == nil {
 		want.By = p.who(want.By)
@@ -219,10 +236,7 @@ func (p *page) decide(q request) any {
 // inject puts elements into a session.
 func (p *page) inject(q request) any {
 	var want Injection
-	x, err := p.intercepts()
-	if err == nil {
-		err = strictly(q, &want)
-	}
+	x, err := p.asks(q, &want)
 	if err == nil {
 		err = direction(want.Dir)
 	}
@@ -261,10 +275,7 @@ func (p *page) arm(q request) any {
 		Expr string
 		On   *bool // nil = only list them
 	}
-	x, err := p.intercepts()
-	if err == nil {
-		err = strictly(q, &want)
-	}
+	x, err := p.asks(q, &want)
 	switch expr := strings.TrimSpace(want.Expr); {
 	case err != nil:
 	case want.On == nil && expr != "":
@@ -295,10 +306,7 @@ func (p *page) rules(q request) any {
 		Name string
 		On   *bool // nil = only list them
 	}
-	x, err := p.intercepts()
-	if err == nil {
-		err = strictly(q, &want)
-	}
+	x, err := p.asks(q, &want)
 	if err == nil && want.Name != "" && want.On == nil {
 		err = &refusal{Text: "it is not said whether the rule is to be on", Fix: `send on as well: {"name":"lose","on":false}`}
 	}
@@ -312,15 +320,6 @@ func (p *page) rules(q request) any {
 		Op    string `json:"op"`
 		Rules []Rule `json:"rules"`
 	}{"rules", append([]Rule{}, x.Rules()...)}
-}
-
-// strictly reads a request that changes what passes: one that is not understood must
-// not become another one.
-func strictly(q request, v any) error {
-	if err := q.strictly(v); err != nil {
-		return &refusal{Text: "the request is not understood: " + err.Error(), Fix: "go doc github.com/xmpplens/xmpplens/web says what an operation takes"}
-	}
-	return nil
 }
 
 // armed is what the status says of it.

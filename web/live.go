@@ -45,9 +45,6 @@ func (q *request) UnmarshalJSON(b []byte) error {
 // there: the answer to nothing is empty.
 func (q *request) into(v any) { _ = json.Unmarshal(q.whole, v) }
 
-// strictly is into for what changes something: the error says what does not fit.
-func (q *request) strictly(v any) error { return json.Unmarshal(q.whole, v) }
-
 // operations answers what the page asks, by Op. The answer has the field "op".
 var operations = map[string]func(*page, request) any{
 	"rows":      (*page).rows,

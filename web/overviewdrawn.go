@@ -32,8 +32,6 @@ type overviewDrawn struct {
 	Rest    group   `json:"rest"`
 }
 
-var signs = map[string]string{"error": "✖", "warning": "▲", "note": "ℹ"}
-
 // draw draws an overview as it was asked for.
 func (o *overviewed) draw(q overviewRequest) overviewDrawn {
 	t := o.Traffic
@@ -69,7 +67,7 @@ func (o *overviewed) draw(q overviewRequest) overviewDrawn {
 	}
 	for _, c := range o.Codes {
 		code, _ := json.Marshal(c.Code)
-		codes = append(codes, el("p", signs[c.Severity]+" "+c.Severity+" ", leads(c.Code, attrs{"data-term": "finding(" + string(code) + ")"}),
+		codes = append(codes, el("p", cmp.Or(signs[c.Severity], about)+" "+c.Severity+" ", leads(c.Code, attrs{"data-term": "finding(" + string(code) + ")"}),
 			fmt.Sprintf(" %s × · ", thousands(c.Count)), entryLink(fmt.Sprintf("first #%d", c.First), c.Code+" first", c.First), " · ", entryLink(fmt.Sprintf("last #%d", c.Last), c.Code+" last", c.Last)))
 	}
 	out.Rest = group{el("section.conns", el("h2", conns), connTable(o.Conns, cmp.Or(q.By, "id"), q.Down)),
@@ -153,9 +151,9 @@ func connRow(c *timeline.Conn) drawn {
 	if n := s.Unanswered[0] + s.Unanswered[1]; n > 0 {
 		unanswered = fmt.Sprintf("%d unanswered", n)
 	}
-	for i, kind := range []string{"error", "warning", "note"} {
+	for i, sign := range []string{signs["error"], signs["warning"], about} {
 		if n := c.Findings[2-i]; n > 0 {
-			found = append(found, nobreak(fmt.Sprintf("%s %d", signs[kind], n)))
+			found = append(found, nobreak(fmt.Sprintf("%s %d", sign, n)))
 		}
 	}
 	row := el("tr", attrs{"role": "row"})

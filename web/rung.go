@@ -146,7 +146,7 @@ func rungOf(e, before *timeline.Entry, s step, ends lane) rung {
 			r.Class += " " + name
 		}
 	}
-	sign := map[string]string{"error": "✖", "warning": "▲"}[row.Level]
+	sign := signs[row.Level]
 	class(sign != "", row.Level)
 	class(row.Kind == "secure" || row.Kind == "note", row.Kind)
 	class(row.Quiet, "quiet")

@@ -50,8 +50,10 @@ func (p *page) sheet(d *details, as string) sheet {
 	if d.Change != nil {
 		out.State += fmt.Sprint(len(d.Change.Lines), d.Change.By, d.Change.Why)
 	}
-	first := p.first(d, m)
-	if as != "pretty" {
+	var first leaf
+	if as == "pretty" {
+		first = p.first(d, m)
+	} else {
 		first = p.leaf(d.Row.N, as, 0, 0, 0)
 	}
 	out.Leaf = &first

@@ -37,30 +37,30 @@ func (p *page) menuOf(values [][2]string, source string) menu {
 		text := string([]rune(value)[:min(shownValue, len([]rune(value)))])
 		name := field + " " + text
 		buttons := group{}
-		for _, h := range hows {
-			says := h.word
-			if len(values) > 1 {
-				says = h.sign
+		item := func(word, sign string, a attrs) {
+			a["tabindex"], a["role"], a["aria-label"] = -1, "menuitem", word+": "+name
+			if a["title"] == nil {
+				a["title"] = word
 			}
-			a := attrs{"tabindex": -1, "title": h.word, "role": "menuitem", "aria-label": h.word + ": " + name}
-			clause, err := filter.Clause(field, value)
-			expr := ""
+			if len(values) > 1 {
+				word = sign
+			}
+			buttons = append(buttons, el("button", a, word))
+		}
+		clause, wrong := filter.Clause(field, value)
+		for _, h := range hows {
+			expr, err := "", wrong
 			if err == nil {
 				expr, err = filter.Refine(source, h.how, clause)
 			}
-			if err == nil {
-				a["data-term"] = expr
-			} else {
-				a["disabled"], a["title"] = "", strings.TrimPrefix(err.Error(), "filter: ")+": write it by hand"
+			a := attrs{"data-term": expr}
+			if err != nil {
+				a = attrs{"disabled": "", "title": strings.TrimPrefix(err.Error(), "filter: ") + ": write it by hand"}
 			}
-			buttons = append(buttons, el("button", a, says))
+			item(h.word, h.sign, a)
 		}
-		if clause, err := filter.Clause(field, value); err == nil && live {
-			says := "Hold these"
-			if len(values) > 1 {
-				says = "◉"
-			}
-			buttons = append(buttons, el("button", attrs{"tabindex": -1, "title": "Hold these", "role": "menuitem", "aria-label": "Hold these: " + name, "data-hold": clause}, says))
+		if wrong == nil && live {
+			item("Hold these", "◉", attrs{"data-hold": clause})
 		}
 		out.Menu = append(out.Menu, el("div", attrs{"role": "group", "aria-label": name}, el("span.of", el("b", field), " ", el("bdi", text)), buttons))
 	}

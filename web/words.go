@@ -5,7 +5,12 @@ import (
 	"strconv"
 )
 
-// Numbers as people read them.
+// Numbers and signs as people read them.
+
+// signs are those of what is wrong; about is that of a finding that only tells.
+var signs = map[string]string{"error": "✖", "warning": "▲"}
+
+const about = "ℹ"
 
 // thousands puts commas into a number.
 func thousands(n int) string {

@@ -376,16 +376,13 @@ func mistake(xml string, err error) (text string, at int) {
 		return sayError(err)[0].text, -1
 	}
 	offset := min(max(e.Offset, 0), len(xml))
-	before := xml[:offset]
-	start := strings.LastIndexByte(before, '\n') + 1
-	line, _, _ := strings.Cut(xml[start:], "\n")
-	column := utf8.RuneCountInString(before[start:])
-	cut, mark := aroundColumn(line, column)
-	text = fmt.Sprintf("xmpplens: the XML cannot be sent: line %d, column %d: %s\n    %s\n    %s^", strings.Count(before, "\n")+1, column+1, e.Msg, cut, strings.Repeat(" ", mark))
+	line, column := stanza.LineColumn(xml, offset)
+	cut, mark := aroundColumn(strings.Split(xml, "\n")[line-1], column-1)
+	text = fmt.Sprintf("xmpplens: the XML cannot be sent: line %d, column %d: %s\n    %s\n    %s^", line, column, e.Msg, cut, strings.Repeat(" ", mark))
 	if hint := hintOf(err); hint != "" {
 		text += "\nhint: " + hint
 	}
-	return text, utf8.RuneCountInString(before)
+	return text, utf8.RuneCountInString(xml[:offset])
 }
 
 // until says how long something is still held.

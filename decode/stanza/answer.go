@@ -3,6 +3,7 @@ package stanza
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/xmpplens/xmpplens/decode"
 )
@@ -71,4 +72,11 @@ func SecretsAlone(xml string) []Span {
 		return nil
 	}
 	return Secrets(f)
+}
+
+// LineColumn says where a byte of a text is, for people: both from 1, the column in
+// characters.
+func LineColumn(text string, at int) (line, column int) {
+	before := text[:at]
+	return strings.Count(before, "\n") + 1, utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]) + 1
 }
