@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -148,19 +147,10 @@ type Held struct {
 
 // Sessions are the connections that are open, by their numbers.
 func (p *Proxy) Sessions() (list []Session) {
-	p.mu.Lock()
-	conns := slices.Collect(maps.Keys(p.conns))
-	p.mu.Unlock()
-	for _, c := range conns {
+	for _, c := range p.open() {
 		c.mu.Lock()
 		if !c.sess.Closed() {
-			x := Session{Conn: c.id, CS: text(c.sess.CanPut(record.CS)), SC: text(c.sess.CanPut(record.SC))}
-			if s := c.legs[session.Client].socket.Load(); s != nil {
-				x.Client = s.conn.RemoteAddr().String()
-			}
-			if s := c.legs[session.Server].socket.Load(); s != nil {
-				x.Server = s.conn.RemoteAddr().String()
-			}
+			x := Session{Conn: c.id, Client: c.legs[session.Client].remote(), Server: c.legs[session.Server].remote(), CS: text(c.sess.CanPut(record.CS)), SC: text(c.sess.CanPut(record.SC))}
 			for _, h := range c.sess.Held() {
 				x.Held = append(x.Held, Held{h, c.bg.until(h.Timer)})
 			}
@@ -175,13 +165,10 @@ func (p *Proxy) Sessions() (list []Session) {
 // Holding is how many frames are held in all connections: what Sessions tells of them
 // costs more.
 func (p *Proxy) Holding() (n int) {
-	p.mu.Lock()
-	conns := slices.Collect(maps.Keys(p.conns))
-	p.mu.Unlock()
-	for _, c := range conns {
+	for _, c := range p.open() {
 		c.mu.Lock()
 		if !c.sess.Closed() {
-			n += c.sess.Holds()
+			n += len(c.sess.Held())
 		}
 		c.mu.Unlock()
 	}

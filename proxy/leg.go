@@ -71,7 +71,11 @@ func (l *leg) plain() net.Conn {
 }
 
 func (l *leg) remote() string {
-	return l.socket.Load().conn.RemoteAddr().String()
+	s := l.socket.Load()
+	if s == nil {
+		return ""
+	}
+	return s.conn.RemoteAddr().String()
 }
 
 func (l *leg) local() net.Addr { return l.socket.Load().conn.LocalAddr() }

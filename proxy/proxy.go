@@ -24,9 +24,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -327,15 +329,16 @@ func (p *Proxy) endSessions(cancel context.CancelFunc) {
 	}
 }
 
-func (p *Proxy) each(f func(*conn)) {
+// open are the connections that there are now.
+func (p *Proxy) open() []*conn {
 	p.mu.Lock()
-	list := make([]*conn, 0, len(p.conns))
-	for c := range p.conns {
-		list = append(list, c)
-	}
-	p.mu.Unlock()
+	defer p.mu.Unlock()
+	return slices.Collect(maps.Keys(p.conns))
+}
+
+func (p *Proxy) each(f func(*conn)) {
 	var wg sync.WaitGroup
-	for _, c := range list {
+	for _, c := range p.open() {
 		wg.Go(func() { f(c) })
 	}
 	wg.Wait()

@@ -101,31 +101,23 @@ func (x *interceptor) Sessions() (list []web.Session) {
 	return list
 }
 
-// decisions are the words for what can be decided, and what the recording says of it.
-var decisions = []struct {
-	word     string
-	decision session.Decision
-}{{"pass", session.Pass}, {"edit", session.EditIt}, {"drop", session.DropIt}, {"answer", session.AnswerIt}, {"delay", session.DelayIt}, {"hold", session.HoldOn}}
+// decisions are what can be decided, by the words for it.
+var decisions = map[string]session.Decision{"pass": session.Pass, "edit": session.EditIt, "drop": session.DropIt, "answer": session.AnswerIt, "delay": session.DelayIt, "hold": session.HoldOn}
 
 // maxDelay bounds how long a frame is delayed or held on by hand.
 const maxDelay = time.Hour
 
 // Decide implements web.Interceptor.
 func (x *interceptor) Decide(v web.Verdict) error {
-	i := slices.IndexFunc(decisions, func(d struct {
-		word     string
-		decision session.Decision
-	}) bool {
-		return d.word == v.Verdict
-	})
-	if i < 0 {
+	decision, ok := decisions[v.Verdict]
+	if !ok {
 		return usagef("it is pass, edit, drop, answer, delay or hold", "there is no verdict %.40q", v.Verdict)
 	}
 	if v.Seconds < 0 || v.Seconds > maxDelay.Seconds() {
 		return usagef(fmt.Sprintf("seconds go up to %.0f", maxDelay.Seconds()), "a frame cannot be kept for %v seconds", v.Seconds)
 	}
 	what := session.Verdict{
-		Decision: decisions[i].decision, Dir: record.Dir(v.Dir), Offset: v.Offset, Bytes: []byte(v.XML),
+		Decision: decision, Dir: record.Dir(v.Dir), Offset: v.Offset, Bytes: []byte(v.XML),
 		For: time.Duration(v.Seconds * float64(time.Second)), By: v.By, All: v.All,
 	}
 	if v.Dry {

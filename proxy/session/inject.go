@@ -163,16 +163,6 @@ func (s *Session) Held() (list []HeldFrame) {
 	return list
 }
 
-// Holds is how many frames Held lists.
-func (s *Session) Holds() (n int) {
-	for _, d := range []record.Dir{record.CS, record.SC} {
-		if p := s.way(d).pend; p != nil && p.waiting {
-			n++
-		}
-	}
-	return n
-}
-
 // behind is how much waits behind what is held, in bytes.
 func (s *Session) behind(d record.Dir) int {
 	n := len(s.half(d).dec.Unread())
