@@ -54,7 +54,10 @@ var inverse = map[string]string{
 // entry answers with the details of the entry at a place, or with a number; to a
 // page, which says as what it shows entries, as they are drawn.
 func (p *page) entry(q request) any {
-	var want struct{ As string }
+	var want struct {
+		As  string
+		Seq int
+	}
 	q.into(&want)
 	if q.N == 0 {
 		q.N = p.chosen.number(q.At)
@@ -62,7 +65,9 @@ func (p *page) entry(q request) any {
 	d := p.server.entryOf(p.source, q.N)
 	d.At = q.At
 	if want.As != "" {
-		return p.sheet(&d, want.As)
+		drawn := p.sheet(&d, want.As)
+		drawn.Seq = want.Seq
+		return drawn
 	}
 	return d
 }

@@ -48,6 +48,12 @@ func TestList(t *testing.T) {
 		chromedp.KeyEvent("["), at(133), chromedp.KeyEvent("G"), at(288), until(`document.querySelector("#list").getAttribute("aria-activedescendant") === document.querySelector(".row[aria-selected=true]").id`),
 		chromedp.KeyEvent(kb.ArrowUp), place(173), chromedp.KeyEvent("k"), place(172), chromedp.KeyEvent(kb.ArrowDown), chromedp.KeyEvent("j"), place(174), at(288), chromedp.KeyEvent(kb.PageUp), until(`Number(`+chosenRow+`) < 270`),
 		chromedp.KeyEvent(kb.Enter), until(`document.activeElement.id === "body"`), chromedp.KeyEvent(kb.Escape), until(`document.querySelector("#details").hidden && document.activeElement.id === "list"`))
+	// Details that are closed before they are there stay closed: answers come one after another.
+	do(t, ctx, run(`document.querySelector(".row:not(.loading)").click(); document.querySelector("#close").click(); 0`),
+		run(chip("ack")+`.click()`), until(counts+`.includes(", 288 entries")`), run(chip("ack")+`.click()`), until(counts+`.includes("174 of")`))
+	if !get(t, ctx, chromedp.Evaluate[bool](`document.querySelector("#details").hidden && !location.hash.includes("entry")`)) {
+		t.Error("details came back after they were closed")
+	}
 	do(t, ctx, press(":", false), chromedp.KeyEvent("sometime"), chromedp.KeyEvent(kb.Enter), until(`document.querySelector("#gotoplace:user-invalid") && `+goingTo), chromedp.KeyEvent(kb.Escape),
 		until(`!`+goingTo), press(":", false), chromedp.KeyEvent("1"), chromedp.KeyEvent(kb.Enter), at(1))
 	// All of it comes back with the page.

@@ -17,6 +17,7 @@ type sheet struct {
 	At      int    `json:"at"`
 	Known   int    `json:"known"`
 	N       int    `json:"n"`
+	Seq     int    `json:"seq"` // of the request
 	Heading string `json:"heading"`
 	Facts   group  `json:"facts"`
 	Leaf    *leaf  `json:"leaf,omitempty"`    // the first, nil = there are no bytes

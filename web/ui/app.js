@@ -82,6 +82,7 @@ details.keys(keys);
 live.on("piece", (m) => details.piece(m));
 live.on("copy", (m) => details.copied(m));
 live.on("entry", (m) => {
+	if (details.late(m)) return;
 	details.show(m);
 	address.set("entry", m.n);
 });

@@ -16,6 +16,7 @@ export class Details {
 	#seq = 0; // counts the pieces that were asked for
 	#off = 0; #offs = []; // where the piece that is shown begins, and where those did from which people came
 	#partner = 0; // the entry that this one belongs to
+	#asked = 0; #closed = 0; // counts the entries that were asked for; those up to #closed come too late
 	shown = 0;
 	known = 0; // facts of entries behind that one were missing
 
@@ -63,7 +64,10 @@ export class Details {
 	}
 
 	// look asks for an entry, by its number or its place in the list.
-	look(of) { return this.#do.ask({ op: "entry", as: this.#way, ...of }); }
+	look(of) { return this.#do.ask({ op: "entry", as: this.#way, seq: ++this.#asked, ...of }); }
+
+	// late tells that the panel was closed since an entry was asked for.
+	late(m) { return m.seq <= this.#closed; }
 
 	#walk(by) {
 		if (!this.#past[this.#now + by]) return;
@@ -72,6 +76,7 @@ export class Details {
 	}
 
 	hide() {
+		this.#closed = this.#asked;
 		this.shown = 0;
 		$("details").hidden = true;
 	}
