@@ -96,11 +96,15 @@ func TestDetails(t *testing.T) {
 		// What names mean, by focus; Esc closes only that.
 		until(`document.querySelector("#way [data-why]")`), run(`document.querySelector("#way").focus()`), chromedp.KeyEvent(kb.ArrowRight),
 		until(`document.querySelector("#meaning:popover-open")?.textContent.includes("RFC 6120 §8.2.3")`),
+		// What scrolls elsewhere leaves them alone, and the focus keeps them.
+		run(`for (const id of ["list", "body"]) document.getElementById(id).dispatchEvent(new Event("scroll")); 0`),
 		until(`document.activeElement.getAttribute("aria-describedby") === "meaning" && document.querySelector("#meaning a").href === "https://www.rfc-editor.org/rfc/rfc6120#section-8.2.3"`),
 		chromedp.KeyEvent(kb.Escape), until(`!document.querySelector("#meaning")`), until(`!document.querySelector("#details").hidden`),
 		// And by the pointer.
 		run(`[...document.querySelectorAll("#way [data-why]")].find((e) => e.textContent.includes("iq:roster")).dispatchEvent(new PointerEvent("pointerover", { bubbles: true })); 0`),
-		until(`document.querySelector("#meaning:popover-open")?.textContent.includes("RFC 6121")`), chromedp.KeyEvent(kb.Escape),
+		until(`document.querySelector("#meaning:popover-open")?.textContent.includes("RFC 6121")`),
+		run(`document.getElementById("list").dispatchEvent(new Event("scroll")); 0`), until(`document.querySelector("#meaning:popover-open")`),
+		run(`document.getElementById("body").dispatchEvent(new Event("scroll")); 0`), until(`!document.querySelector("#meaning")`),
 		// The edge moves by keys, and stays where it is.
 		run(`document.querySelector("#grip").focus()`), chromedp.KeyEvent(kb.ArrowLeft), until(`document.querySelector("#grip").getAttribute("aria-valuenow") === "48"`),
 		until(`Math.abs(document.querySelector("#details").offsetWidth - innerWidth * .48) < 3`))

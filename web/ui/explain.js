@@ -30,10 +30,14 @@ function show(el) {
 	bubble.append(...text.cloneNode(true).childNodes);
 	document.body.append(bubble);
 	bubble.showPopover();
-	const at = el.getBoundingClientRect(), { width, height } = bubble.getBoundingClientRect();
+	place();
+	el.setAttribute("aria-describedby", "meaning");
+}
+
+function place() {
+	const at = of.getBoundingClientRect(), { width, height } = bubble.getBoundingClientRect();
 	bubble.style.left = `${within(at.left, 8, innerWidth - width - 8)}px`;
 	bubble.style.top = `${Math.max(4, at.bottom + height + 8 < innerHeight ? at.bottom + 2 : at.top - height - 2)}px`;
-	el.setAttribute("aria-describedby", "meaning");
 }
 
 function hide() {
@@ -56,7 +60,11 @@ document.addEventListener("focusin", (e) => {
 	if (e.target.dataset.why) show(e.target);
 	else if (!bubble.contains(e.target)) hide();
 });
-document.addEventListener("scroll", () => of && hide(), { capture: true, passive: true });
+document.addEventListener("scroll", (e) => {
+	if (!of || !e.target.contains(of)) return; // a list that follows scrolls all the time
+	if (of === document.activeElement) place(); // focus scrolls to what it is given to
+	else hide();
+}, { capture: true, passive: true });
 document.addEventListener("keydown", (e) => {
 	if (e.key !== "Escape" || !of) return;
 	hide();
