@@ -296,7 +296,7 @@ func (d *Decoder) emit(max int) Frame {
 	}
 	// The scan may have run on behind this part, depending on how much was written; what it found there belongs to a
 	// later part.
-	if d.err != nil && (whole || d.kind == Junk || d.err.Offset < f.Offset+int64(n)) {
+	if d.err != nil && (whole || d.kind == Junk || d.err.reached() < f.Offset+int64(n)) {
 		f.Err = d.err
 	}
 	if !whole {

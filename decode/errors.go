@@ -11,6 +11,15 @@ type SyntaxError struct {
 
 func (e *SyntaxError) Error() string { return fmt.Sprintf("decode: %s at byte %d", e.Msg, e.Offset) }
 
+// reached is the offset of the byte that made it an error. The scan passes each ] of ]]> before it knows of the >, so
+// that a part may have been handed out in between.
+func (e *SyntaxError) reached() int64 {
+	if e.Code == CodeCDATAEnd {
+		return e.Offset + 2
+	}
+	return e.Offset
+}
+
 // Hard reports whether the nesting was lost, so that everything is junk up to the next stream header.
 func (e *SyntaxError) Hard() bool { return e.Code.Hard() }
 

@@ -19,6 +19,9 @@ func seeds(f *testing.F) {
 		f.Add([]byte(c.input), uint8(3), uint16(0))
 	}
 	f.Add([]byte(open1+"<a>"+strings.Repeat("x", 200)+"</a>"), uint8(9), uint16(50))
+	f.Add([]byte(open1+"<a>]<a>]]>"), uint8(0), uint16(8)) // two parts meet inside of ]]>
+	f.Add([]byte(open1+"<a><a>]]>"), uint8(0), uint16(8))
+	f.Add([]byte(open1+"<a><a>]]></a></a>"), uint8(0), uint16(9))
 	corpus, err := os.Open("../../shared/corpus/xep-examples.jsonl")
 	if err != nil {
 		return
